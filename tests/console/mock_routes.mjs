@@ -11,10 +11,10 @@ const EXPIRES_S_MAX = 3_153_600_000;
 
 /** A request that is refused. */
 export class Refusal extends Error {
-  constructor(status, code, text, { mayHaveExecuted = false, extra = {}, beside = {} } = {}) {
+  constructor(status, code, text, { mayHaveExecuted = false, extra = {} } = {}) {
     super(text);
     this.status = status;
-    this.body = { error: { code, text, may_have_executed: mayHaveExecuted, ...extra }, ...beside };
+    this.body = { error: { code, text, may_have_executed: mayHaveExecuted, ...extra } };
   }
 }
 
@@ -211,7 +211,7 @@ function put({ cluster }, body) {
   if (!(body.expires_s >= 0 && body.expires_s <= EXPIRES_S_MAX)) throw new Refusal(400, "bad_request", "expires_s is out of its range.");
   if (body.lease !== null && body.lease !== "7587869201") throw new Refusal(409, "no_lease", `There is no lease ${body.lease}.`);
   const revision = cluster.store.put(key, value, { modRevision: needModRevision(body, 0), expires: body.expires_s, lease: body.lease });
-  if (revision === null) throw conflict(cluster.store, key);
+  if (revision === null) return conflict(cluster.store, key);
   return { revision, mod_revision: revision };
 }
 
@@ -219,12 +219,12 @@ function remove({ cluster }, body) {
   needQuorum(cluster);
   const key = decode(body.key);
   const revision = cluster.store.delete(key, { modRevision: needModRevision(body, 1) });
-  if (revision === null) throw conflict(cluster.store, key);
+  if (revision === null) return conflict(cluster.store, key);
   return { revision };
 }
 
 function conflict(store, key) {
-  return new Refusal(409, "conflict", "The key has another revision.", { beside: { current: store.get(key, store.revision) } });
+  return { conflict: store.get(key, store.revision) };
 }
 
 function decode(text) {
@@ -247,7 +247,7 @@ function needQuorum(cluster) {
 function transfer({ cluster }, { to }) {
   const member = needMember(cluster, to);
   if (cluster.leader === to) return { already: true };
-  if (member.lag > 1000) throw new Refusal(409, "refused", `Server ${to} is ${member.lag.toLocaleString("en-US")} entries behind: wait until it is in step, or name another one.`);
+  if (member.lag > 1000) return { refused: `Server ${to} is ${member.lag.toLocaleString("en-US")} entries behind: wait until it is in step, or name another one.` };
   return cluster.transfer(to);
 }
 
@@ -266,7 +266,7 @@ function removeMember({ cluster }, { id, dry_run: isDry }) {
   const plan = cluster.plan(voters, here);
   const [before, after] = plan.can_lose;
   if (after < 1 && after < before) {
-    throw new Refusal(409, "refused", `Without server ${id} no voter could be lost. Add a server before, or: coracle member remove ${id} --can-lose ${Math.max(0, after)}`);
+    return { refused: `Without server ${id} no voter could be lost. Add a server before, or: coracle member remove ${id} --can-lose ${Math.max(0, after)}` };
   }
   if (isDry) return { plan };
   return { change: cluster.begin(`remove ${id}`, () => cluster.remove(id)) };

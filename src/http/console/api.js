@@ -30,6 +30,11 @@ export class Api {
     return this.session;
   }
 
+  /** Asks for the session again: the server may have been restarted, and has another token then. */
+  async renewSession() {
+    this.session = await this.get("/session");
+  }
+
   /** Reads. Parameters that are `null` are left out. */
   async get(path, params = {}, signal = undefined) {
     return this.send(address(path, params), { signal }, false);
@@ -65,10 +70,18 @@ export class Api {
       if (options.signal?.aborted) throw error;
       throw new ApiError("unreachable", "The server of this page did not answer.", {}, isWrite);
     }
-    if (response.ok) return answer;
+    if (response.ok) return outcomeOf(answer);
     const { code = "internal", text = "The server refused the request." } = answer.error ?? {};
     throw new ApiError(code, text, answer, isWrite);
   }
+}
+
+/** The answer, unless the server decided against the command. */
+function outcomeOf(answer) {
+  const none = { error: { may_have_executed: false } };
+  if (answer.conflict) throw new ApiError("conflict", "Somebody else has changed the key.", { ...none, current: answer.conflict });
+  if (answer.refused) throw new ApiError("refused", answer.refused, none);
+  return answer;
 }
 
 /** The address of a path of the interface with its parameters. */

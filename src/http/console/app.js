@@ -61,9 +61,6 @@ class App {
     });
     listen(document, () => this.shortcuts());
     this.listenToServer();
-    this.api.openSession().catch(() => {
-      // The stream tells that the server is silent; a write asks for the session again.
-    });
   }
 
   /** The page came from the page of another server, maybe with an edit. */
@@ -83,6 +80,10 @@ class App {
       this.cluster = applyEvent(this.cluster, name, data);
       this.mover.hear();
       this.announceLeader(before);
+      if (name === "hello") {
+        // A failure is no matter: a write asks for the session itself.
+        this.api.renewSession().catch(() => {});
+      }
       this.draw();
     };
     const names = ["hello", "state", "term", "sample", "bye"];

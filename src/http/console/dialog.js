@@ -35,8 +35,6 @@ export function dismiss(app) {
 export function drawDialog(app) {
   const { dialog } = app;
   if (dialog === null) return null;
-  const isTyped = dialog.typed === null || dialog.entered.trim() === dialog.typed;
-  const isReady = isTyped && !dialog.isBusy && dialog.error === null;
   return h(
     "dialog",
     {
@@ -52,7 +50,7 @@ export function drawDialog(app) {
       "form",
       { method: "dialog", class: "dialog-body", on: { submit: (event) => {
         event.preventDefault();
-        if (isReady) confirm(app, dialog);
+        if (isReady(dialog)) confirm(app, dialog);
       } } },
       h("h2", { id: "dialog-title" }, dialog.title),
       dialog.body(dialog),
@@ -80,11 +78,16 @@ export function drawDialog(app) {
         h("button", {
           type: "submit",
           class: dialog.isDangerous ? "button button-danger" : "button button-main",
-          disabled: !isReady,
+          disabled: !isReady(dialog),
         }, dialog.isBusy ? "Wait…" : dialog.action),
       ),
     ),
   );
+}
+
+/** True when the person may go on. */
+function isReady({ typed, entered, isBusy, error }) {
+  return (typed === null || entered.trim() === typed) && !isBusy && error === null;
 }
 
 async function confirm(app, dialog) {

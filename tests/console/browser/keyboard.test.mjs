@@ -72,6 +72,7 @@ clusterTest("a member is removed by keyboard, after its id was typed", {}, async
   assert.equal(await dialog.getByRole("button", { name: "Remove" }).isDisabled(), true);
   await input.selectText();
   await page.keyboard.type(String(id));
+  await dialog.getByRole("button", { name: "Remove", disabled: false }).waitFor();
   await page.keyboard.press("Enter");
   await dialog.waitFor({ state: "detached" });
   await page.locator(`#server-${id}`).waitFor({ state: "detached" });

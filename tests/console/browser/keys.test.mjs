@@ -10,7 +10,7 @@ clusterTest("keys are found by their prefix, page after page", {}, async ({ open
   const page = await open("#/keys");
   await page.getByLabel("Prefix of the keys").fill("orders/");
   const rows = page.locator(".key-row");
-  await page.waitForFunction(() => document.querySelectorAll(".key-row").length === 100);
+  await page.waitForFunction(() => document.querySelectorAll(".key-row").length === 100 && document.querySelector(".key-name").textContent.startsWith("orders/"));
   await page.getByRole("button", { name: "More keys" }).click();
   await page.waitForFunction(() => document.querySelectorAll(".key-row").length === 140);
   assert.match(await rows.last().textContent(), /^orders\/2026\/00140/);
@@ -23,9 +23,9 @@ clusterTest("a value is shown as text, JSON and hex, to the last digit", {}, asy
   const page = await open(place("config/checkout/limits"));
   await valueOf(page).waitFor();
   assert.match(await valueOf(page).textContent(), /^\{\n {2}"max_items": 40,\n {2}"max_total": 9007199254740993,/);
-  await page.getByText("Text", { exact: true }).click();
+  await page.getByRole("radio", { name: "Text" }).check();
   assert.match(await valueOf(page).textContent(), /^\{"max_items":40,"max_total":9007199254740993,/);
-  await page.getByText("Hex", { exact: true }).click();
+  await page.getByRole("radio", { name: "Hex" }).check();
   assert.match(await valueOf(page).textContent(), /^000000 {2}7b 22 6d 61 78/);
 });
 
@@ -77,13 +77,9 @@ clusterTest("a race that the watch did not show is lost at the server", { needs:
   await page.getByRole("button", { name: "Edit" }).click();
   await editorOf(page).fill("mine");
   await cluster.put("config/motd", "theirs");
-  page.faults.length = 0;
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByText(/Somebody else wrote this key at revision/).waitFor();
   assert.equal(String(await cluster.get("config/motd")), "theirs");
-  // The browser notes each answer of 409 in its console; this one was asked for.
-  assert.deepEqual(page.faults.filter((text) => !text.includes("409")), []);
-  page.faults.length = 0;
 });
 
 clusterTest("a key is created, and deleted after a question", {}, async ({ cluster, open }) => {

@@ -47,7 +47,16 @@ test("a write without an answer may have been executed, a read not", async () =>
   await assert.rejects(read.api.get("/keys"), (error) => error.code === "unreachable" && !error.mayHaveExecuted);
 });
 
-test("an error has what the server sent beside it", async () => {
-  const { api } = build([[200, SESSION], [409, { error: { code: "conflict", text: "…", may_have_executed: false }, current: { mod_revision: 41 } }]]);
-  await assert.rejects(api.post("/put", {}), (error) => error.body.current.mod_revision === 41);
+test("a command that the server decided against was not executed", async () => {
+  const { api } = build([[200, SESSION], [200, { conflict: { mod_revision: 41 } }], [200, { refused: "Not now." }]]);
+  await assert.rejects(api.post("/put", {}), (error) => error.code === "conflict" && !error.mayHaveExecuted && error.body.current.mod_revision === 41);
+  await assert.rejects(api.post("/members/remove", {}), (error) => error.code === "refused" && error.message === "Not now.");
+});
+
+test("a session that was renewed has the token of the next write", async () => {
+  const { api, asked } = build([[200, SESSION], [200, { ...SESSION, token: "two" }], [200, {}]]);
+  await api.openSession();
+  await api.renewSession();
+  await api.post("/put", {});
+  assert.equal(asked.at(-1)[2], "two");
 });
