@@ -3,7 +3,7 @@
 
 import { Api } from "./api.js";
 import { applyEvent, lose, unknownCluster } from "./cluster.js";
-import { dismiss, drawDialog } from "./dialog.js";
+import { closeDialog, dismiss, drawDialog } from "./dialog.js";
 import { unpackDraft } from "./failover.js";
 import { drawFrame, drawHelp } from "./frame.js";
 import { keys } from "./keys.js";
@@ -199,6 +199,7 @@ class App {
   showHelp(isOpen) {
     this.isHelpOpen = isOpen;
     if (isOpen && this.dialog !== null) dismiss(this);
+    if (!isOpen) closeDialog();
     this.draw();
   }
 }

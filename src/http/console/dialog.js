@@ -28,7 +28,14 @@ export function ask(app, { title, action, body, typed = null, plan = null, run, 
 /** Closes the question without an answer. */
 export function dismiss(app) {
   app.dialog = null;
+  closeDialog();
   app.draw();
+}
+
+/** Closes the dialog that is open, before it is taken out of the document: only so does the focus
+ * go back to where it was. */
+export function closeDialog() {
+  document.querySelector("dialog[open]")?.close();
 }
 
 /** Draws the question that is open, if there is one. */
@@ -95,7 +102,7 @@ async function confirm(app, dialog) {
   app.draw();
   try {
     const text = await dialog.run();
-    if (app.dialog === dialog) app.dialog = null;
+    if (app.dialog === dialog) dismiss(app);
     app.say(text);
   } catch (error) {
     dialog.error = error;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-import { clusterTest, until } from "./harness.mjs";
+import { clusterTest, said, until } from "./harness.mjs";
 
 const KEY = "#/keys?prefix=config%2F&key=config%2Fmotd";
 
@@ -10,7 +10,7 @@ clusterTest("the page survives the death of its server, at the same place", { ca
   await page.getByRole("heading", { name: "config/motd" }).waitFor();
   const start = performance.now();
   await cluster.kill(leader);
-  await page.getByText(`Moved here, because server ${leader} does not answer.`).waitFor();
+  await said(page, `Moved here, because server ${leader} does not answer.`).waitFor();
   console.log(`# the page had moved ${Math.round(performance.now() - start)} ms after the kill`);
   await page.getByRole("heading", { name: "config/motd" }).waitFor();
   await page.getByText("Live, server").waitFor();
@@ -32,7 +32,7 @@ clusterTest("a page that can stay waits for its own server", { canDie: true }, a
   await page.getByRole("button", { name: "Edit" }).click();
   await page.getByLabel("Value", { exact: true }).fill("after the restart");
   await page.getByRole("button", { name: "Save" }).click();
-  await page.getByText(/^Saved as revision/).first().waitFor();
+  await said(page, /^Saved as revision/).waitFor();
 });
 
 clusterTest("an edit is neither lost nor taken along unasked", { canDie: true }, async ({ cluster, open }) => {
@@ -45,7 +45,7 @@ clusterTest("an edit is neither lost nor taken along unasked", { canDie: true },
   await page.waitForTimeout(1500);
   assert.ok(page.url().startsWith(cluster.url(server)));
   await page.locator(".banner a.button-main").click();
-  await page.getByText("Moved here").waitFor();
+  await said(page, "Moved here").waitFor();
   assert.equal(await page.getByLabel("Value", { exact: true }).inputValue(), "unsaved ü \u{1f6f6}");
   await page.getByRole("button", { name: "Save" }).click();
   await until(async () => String(await cluster.get("config/motd")) === "unsaved ü \u{1f6f6}", "the edit is stored");

@@ -9,8 +9,9 @@ import { chromium } from "playwright-core";
 import { findBrowser } from "../browser.mjs";
 import { MockDriver } from "./mock_driver.mjs";
 
-/** What the browser itself writes to the console when a server dies under an open connection. */
-const DEATH = /net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING|EMPTY_RESPONSE)/;
+/** What the browser itself writes to the console when a server dies under an open connection. The
+ * 403 is for a write that carried the token of the process that died. */
+const DEATH = /net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING|EMPTY_RESPONSE)|status of 403/;
 
 let browser = null;
 
@@ -74,6 +75,11 @@ function checkPage(cluster, page, canDie) {
 /** The row of a server in the table of the overview. */
 export function serverRow(page, id) {
   return page.locator("table.cards tbody tr", { has: page.getByText(`Server ${id}`, { exact: true }) });
+}
+
+/** The sentence about what was done, with this text. */
+export function said(page, text) {
+  return page.locator(".said", { hasText: text });
 }
 
 /** Waits until a condition of the cluster holds. */

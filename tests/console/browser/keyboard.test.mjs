@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-import { clusterTest, until } from "./harness.mjs";
+import { clusterTest, said, until } from "./harness.mjs";
 
 const focused = (page) => page.evaluate(() => {
   const node = document.activeElement;
@@ -39,6 +39,7 @@ clusterTest("everything is done by keyboard alone", {}, async ({ cluster, open }
   await keyboard.type("CHF, typed: gk?/");
   await keyboard.press("Control+Enter");
   await until(async () => String(await cluster.get("config/checkout/currency")) === "CHF, typed: gk?/", "the edit is stored");
+  await said(page, /^Saved as revision/).waitFor();
 
   await keyboard.press("v");
   await page.getByRole("heading", { name: "Versions" }).waitFor();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-import { clusterTest, until } from "./harness.mjs";
+import { clusterTest, said, until } from "./harness.mjs";
 
 const place = (key, more = "") => `#/keys?key=${encodeURIComponent(key)}${more}`;
 const valueOf = (page) => page.getByLabel("The value", { exact: true });
@@ -24,9 +24,9 @@ clusterTest("a value is shown as text, JSON and hex, to the last digit", {}, asy
   await valueOf(page).waitFor();
   assert.match(await valueOf(page).textContent(), /^\{\n {2}"max_items": 40,\n {2}"max_total": 9007199254740993,/);
   await page.getByRole("radio", { name: "Text" }).check();
-  assert.match(await valueOf(page).textContent(), /^\{"max_items":40,"max_total":9007199254740993,/);
+  await valueOf(page).getByText('{"max_items":40,"max_total":9007199254740993,').waitFor();
   await page.getByRole("radio", { name: "Hex" }).check();
-  assert.match(await valueOf(page).textContent(), /^000000 {2}7b 22 6d 61 78/);
+  await valueOf(page).getByText("000000 7b 22 6d 61 78").first().waitFor();
 });
 
 clusterTest("keys and values that are not text are shown, too", {}, async ({ open }) => {
@@ -44,7 +44,7 @@ clusterTest("an edit changes what the person changed, and no other byte", {}, as
   const text = await editorOf(page).inputValue();
   await editorOf(page).fill(text.replace("40", "41"));
   await page.getByRole("button", { name: "Save" }).click();
-  await page.getByText(/^Saved as revision/).first().waitFor();
+  await said(page, /^Saved as revision/).waitFor();
   assert.equal(String(await cluster.get("config/checkout/limits")), '{"max_items":41,"max_total":9007199254740993,"regions":["de","fr","nl"],"strict":true}');
 });
 
@@ -97,6 +97,8 @@ clusterTest("a key is created, and deleted after a question", {}, async ({ clust
   await page.getByRole("button", { name: "Delete" }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByRole("button", { name: "Cancel" }).click();
+  await dialog.waitFor({ state: "detached" });
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Delete", "the focus is where it was");
   assert.notEqual(await cluster.get("config/new"), null);
   await page.getByRole("button", { name: "Delete" }).click();
   await dialog.getByRole("button", { name: "Delete" }).click();
@@ -136,7 +138,7 @@ clusterTest("a prefix is watched live, also over the death of its server", { can
   assert.equal(await page.locator(".key-row", { hasText: "config/motd" }).count(), 0);
   await cluster.put("elsewhere", "not of the prefix");
   await cluster.kill(server);
-  await page.getByText("Moved here").waitFor();
+  await said(page, "Moved here").waitFor();
   await page.locator(".split-pane").getByText("Live").waitFor();
   await cluster.put("config/motd", "after the move");
   await page.locator(".change", { hasText: "config/motd" }).getByText("after the move").waitFor();

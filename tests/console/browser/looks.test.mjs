@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { clusterTest } from "./harness.mjs";
+import { clusterTest, said } from "./harness.mjs";
 
 const PLACES = ["#/overview", "#/servers", "#/keys?prefix=config%2F&key=config%2Ffeature%2Fnew-search&pane=versions", "#/keys?prefix=config%2F&pane=watch", "#/terms"];
 
@@ -87,14 +87,14 @@ clusterTest("the theme that a person chose stays, also on the page of another se
   const light = await background();
   await page.keyboard.press("t");
   await page.keyboard.press("t");
-  await page.getByText("The page is dark.").last().waitFor();
+  await said(page, "The page is dark.").waitFor();
   const dark = await background();
   assert.notEqual(dark, light);
   await page.reload();
   assert.equal(await background(), dark);
   await page.getByText("Live, server").waitFor();
   await cluster.kill(server);
-  await page.getByText("Moved here").waitFor();
+  await said(page, "Moved here").waitFor();
   assert.equal(await background(), dark);
 });
 

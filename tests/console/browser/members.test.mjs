@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-import { clusterTest, until } from "./harness.mjs";
+import { clusterTest, said, until } from "./harness.mjs";
 
 clusterTest("the leadership is handed over, after a question", {}, async ({ cluster, open }) => {
   const page = await open("#/servers");
@@ -14,7 +14,7 @@ clusterTest("the leadership is handed over, after a question", {}, async ({ clus
   await card.getByRole("button", { name: "Make it the leader" }).click();
   await dialog.getByRole("button", { name: "Hand over" }).click();
   await until(async () => (await cluster.leader()) === target, "the target leads");
-  await page.getByText(new RegExp(`^Server ${target} leads in term \\d+\\.$`)).first().waitFor();
+  await said(page, new RegExp(`^Server ${target} leads in term \\d+\\.$`)).waitFor();
   await card.getByText("leader", { exact: true }).waitFor();
 });
 
