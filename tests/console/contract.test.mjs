@@ -41,7 +41,7 @@ function ask(method, path, { body, headers = {}, root = ROOT } = {}) {
     : {};
   const all = Object.fromEntries(Object.entries({ ...write, ...headers }).filter(([, value]) => value !== null));
   return new Promise((resolve, reject) => {
-    const sent = request({ host: base.hostname, port: base.port, path: root + path, method, headers: all }, (response) => {
+    const sent = request({ host: base.hostname, port: base.port, path: root + path, method, headers: all, agent: false }, (response) => {
       const parts = [];
       response.on("data", (part) => parts.push(part));
       response.on("end", () => {
@@ -58,7 +58,7 @@ function ask(method, path, { body, headers = {}, root = ROOT } = {}) {
 /** The first events of a stream. */
 function listen(path, count) {
   return new Promise((resolve, reject) => {
-    const sent = request({ host: base.hostname, port: base.port, path: ROOT + path }, (response) => {
+    const sent = request({ host: base.hostname, port: base.port, path: ROOT + path, agent: false }, (response) => {
       let text = "";
       response.on("data", (part) => {
         text += part;

@@ -70,15 +70,21 @@ export class MockServers {
       if (serveFile(url.pathname, this.others(id), response)) return;
       await answerRequest({ id, url, request, response, cluster: this.cluster, token: this.running.get(id)?.token });
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      response.writeHead(error.status, { "Content-Type": "application/json", "Cache-Control": "no-store" });
-      response.end(JSON.stringify(error.body));
+      const { status, body } = error instanceof Refusal ? error : fault(error);
+      response.writeHead(status, { "Content-Type": "application/json", "Cache-Control": "no-store" });
+      response.end(JSON.stringify(body));
     }
   }
 
   others(id) {
     return [...this.cluster.members.values()].filter((member) => member.id !== id && member.http).map((member) => member.http);
   }
+}
+
+/** The answer when the mock itself has a fault, so that a test does not wait for ever. */
+function fault(error) {
+  console.error(error);
+  return { status: 500, body: { error: { code: "internal", text: String(error), may_have_executed: false } } };
 }
 
 /** Fills a store with keys that look like those of real uses. */

@@ -46,7 +46,7 @@ function checkReader({ headers }) {
 }
 
 function checkWriter({ request: { headers }, token }) {
-  if (headers.origin === undefined || new URL(headers.origin).host !== headers.host) {
+  if (headers.origin === undefined || hostOf(headers.origin) !== headers.host) {
     throw new Refusal(403, "origin", "Only the server's own page may change something.");
   }
   if (headers["content-type"] !== "application/json") throw new Refusal(415, "bad_request", "The body has to be JSON.");
@@ -54,6 +54,10 @@ function checkWriter({ request: { headers }, token }) {
   if (given.length !== token.length || !timingSafeEqual(given, Buffer.from(token))) {
     throw new Refusal(403, "token", "The token is not that of this server's process.");
   }
+}
+
+function hostOf(origin) {
+  return URL.canParse(origin) ? new URL(origin).host : null;
 }
 
 async function bodyOf(request) {
@@ -64,7 +68,11 @@ async function bodyOf(request) {
     if (length > BODY_BYTES_MAX) throw new Refusal(413, "too_large", "The body is too large.");
     parts.push(part);
   }
-  return JSON.parse(Buffer.concat(parts).toString());
+  try {
+    return JSON.parse(Buffer.concat(parts).toString());
+  } catch {
+    throw new Refusal(400, "bad_request", "The body is not JSON.");
+  }
 }
 
 function send(response, answer) {
