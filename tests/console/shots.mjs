@@ -57,6 +57,8 @@ for (const { name, ...options } of SCENES) {
       await page.getByRole("button", { name: "Remove" }).nth(1).click();
       await page.waitForTimeout(200);
     }
+    await page.mouse.move(place === "overview" ? 700 : 0, place === "overview" ? 700 : 0);
+    await page.waitForTimeout(100);
     await page.screenshot({ path: join(DIRECTORY, `${name}-${place}.png`), fullPage: place !== "remove" });
     if (place === "editor" || place === "conflict") {
       page.once("dialog", (dialog) => dialog.accept());
@@ -64,6 +66,25 @@ for (const { name, ...options } of SCENES) {
     }
   }
   await page.close();
+}
+for (const { name, ...options } of SCENES) {
+  const page = await browser.newPage(options);
+  await page.goto(`${servers.url(1)}#/overview`);
+  await page.waitForTimeout(500);
+  const victims = [5, 4].filter((id) => servers.running.has(id));
+  for (const id of victims) await servers.kill(id);
+  await page.waitForTimeout(500);
+  await page.screenshot({ path: join(DIRECTORY, `${name}-unseen.png`) });
+  await servers.kill(3);
+  await page.waitForTimeout(500);
+  await page.screenshot({ path: join(DIRECTORY, `${name}-bad.png`) });
+  await servers.kill(1);
+  await page.getByRole("button", { name: "Stay here" }).click();
+  await page.screenshot({ path: join(DIRECTORY, `${name}-lost.png`) });
+  await page.close();
+  for (const id of [1, 3, 4, 5]) await servers.restart(id);
+  servers.cluster.lag(5, 0);
+  await new Promise((resolve) => setTimeout(resolve, 600));
 }
 await browser.close();
 await servers.stop();

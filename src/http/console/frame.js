@@ -67,6 +67,7 @@ function banner(app) {
       mover.target === null && mover.hasAsked && "The others do not answer either; asking again. ",
       mover.target !== null && app.views.keys.draft(app) !== null && "Your edit goes along when you move."),
     h("div", { class: "buttons" },
+      h("span", { class: "quiet" }, "Go to"),
       mover.willMove && button("Stay here", () => mover.stay()),
       others.map((member) => h("a", {
         key: member.id,

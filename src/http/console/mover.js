@@ -5,7 +5,7 @@ import { candidates, findLiving, packDraft } from "./failover.js";
 import { elsewhere } from "./route.js";
 
 /** The moment before the page moves by itself. */
-const MOVE_AFTER_MS = 1_000;
+const MOVE_AFTER_MS = 700;
 /** The pause before the others are asked again. */
 const ASK_AGAIN_MS = 2_000;
 /** The page asks the others when so many tries at its own server have failed. */

@@ -1,7 +1,7 @@
 // The view that answers within ten seconds: who leads, who is behind and why, and how it goes.
 
 import { followersIn, within } from "./cluster.js";
-import { behind, bytes, count, duration, isNumber, latency, short } from "./format.js";
+import { behind, bytes, count, duration, isNumber, latency, moment, short } from "./format.js";
 import { choice, facts, memberName, roleOf, table } from "./parts.js";
 import { plot } from "./plot.js";
 import { h } from "./vdom.js";
@@ -17,7 +17,7 @@ export const overview = {
     const { state, terms, samples } = app.cluster;
     if (state === null) return [verdict(judge(null))];
     return [
-      verdict(judge(state, terms)),
+      verdict(app.cluster.isLive ? judge(state, terms) : asOf(state, judge(state, terms))),
       h("section", { "aria-label": "Figures of the cluster" }, figures(state, samples)),
       h("section", { "aria-labelledby": "servers-title" },
         h("h2", { id: "servers-title" }, "Servers"),
@@ -33,6 +33,12 @@ export const overview = {
     ];
   },
 };
+
+/** A verdict that may not be true any more, because the server does not answer. */
+function asOf(state, { title, detail, points }) {
+  const when = `As of ${moment(state.at_ms, state.at_ms)}, when server ${state.server} answered last. `;
+  return { level: "unknown", title, detail: when + detail, points };
+}
 
 function verdict({ level, title, detail, points }) {
   return h(
@@ -58,7 +64,7 @@ function figures(state, samples) {
   const last = samples.at(-1);
   return facts([
     ["Leader", state.leader === null ? "none" : `Server ${state.leader}`],
-    ["Term", `${count(state.term)}, for ${duration(state.leader_age_ms)}`],
+    ["Term", state.leader === null ? count(state.term) : `${count(state.term)}, for ${duration(state.leader_age_ms)}`],
     ["Entries committed", `${short(last?.committed_per_second)} /s`],
     ["Write latency, 99 %", latency(known?.commit_p99_ms)],
     ["Keys", count(known?.keys)],
@@ -75,7 +81,7 @@ function servers(state) {
     ] },
     { title: "Role", cell: (member) => roleOf(state, member) },
     { title: "Entries behind", class: "number", cell: lag },
-    { title: "Why", class: "wide", cell: (member) => (isOutOfStep(member) ? reason(member) : quiet(member)) },
+    { title: "Why", class: "wide", cell: (member) => (isOutOfStep(member) ? reason(member) : quiet(state, member)) },
     { title: "Writes /s", class: "number", cell: (member) => short(fresh(member)?.writes_per_second) },
     { title: "Reads /s", class: "number", cell: (member) => short(fresh(member)?.reads_per_second) },
     { title: "Sync 99 %", class: "number", cell: (member) => latency(fresh(member)?.fsync_p99_ms) },
@@ -98,7 +104,7 @@ function servers(state) {
 
 /** What a member said of itself, unless that is old. */
 function fresh(member) {
-  return member.report_age_ms !== null && member.report_age_ms < 5_000 ? member.report : null;
+  return member.report_age_ms !== null && member.report_age_ms < 5_000 && !member.report_error ? member.report : null;
 }
 
 function lag(member) {
@@ -118,8 +124,11 @@ function reason(member) {
   return h("span", { class: "reason" }, whyBehind(member), progress);
 }
 
-function quiet(member) {
-  return h("span", { class: "quiet" }, member.cause_text ?? "in step");
+function quiet(state, member) {
+  const text = member.state === "unknown"
+    ? member.report_error ?? (state.leader === null ? "not known without a leader" : "not known")
+    : member.cause_text ?? "in step";
+  return h("span", { class: "quiet" }, text);
 }
 
 function plots(app) {

@@ -1,6 +1,7 @@
 // Small pieces that several views draw.
 
 import { h } from "./vdom.js";
+import { answers } from "./verdict.js";
 
 /** A list of names and values. Items are `[name, value]`, or `null`. */
 export function facts(items, className = "facts") {
@@ -98,6 +99,7 @@ export function roleOf(state, member) {
   if (["unseen", "catching", "rejoining", "draining"].includes(member.state)) {
     return { unseen: "not heard", catching: "catching up" }[member.state] ?? member.state;
   }
+  if (member.state === "unknown" && !answers(state, member)) return "no answer";
   if (member.kind === "learner") return "learner";
   const role = member.report?.role ?? member.state;
   return role === "pre_candidate" ? "pre-candidate" : role;
@@ -107,5 +109,6 @@ function dotOf(state, member) {
   if (member.id === state.leader) return "leader";
   if (member.state === "unseen") return "bad";
   if (["catching", "rejoining"].includes(member.state)) return "warn";
-  return member.state === "unknown" ? "unknown" : "ok";
+  if (member.state !== "unknown") return "ok";
+  return answers(state, member) ? "unknown" : "bad";
 }

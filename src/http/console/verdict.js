@@ -24,19 +24,15 @@ export function judge(state, terms = []) {
     return { level: "unknown", title: "Waiting for the server.", detail: "", points: [] };
   }
   const points = [
-    ...quorumPoints(state),
     ...state.members.flatMap((member) => memberPoints(state, member)),
     ...clockPoints(state),
     ...electionPoints(state, terms),
     ...changePoints(state),
   ].sort((one, other) => LEVELS.indexOf(other.level) - LEVELS.indexOf(one.level));
-  const worst = points[0]?.level ?? "ok";
-  return {
-    level: worst === "info" ? "ok" : worst,
-    title: titleOf(state),
-    detail: detailOf(state),
-    points,
-  };
+  const { level, detail } = quorum(state);
+  const levels = [level, ...points.map((point) => point.level)].map((it) => (it === "info" ? "ok" : it));
+  const worst = Math.max(...levels.map((it) => LEVELS.indexOf(it)));
+  return { level: LEVELS[worst], title: titleOf(state), detail, points };
 }
 
 function titleOf(state) {
@@ -58,42 +54,33 @@ function titleOf(state) {
   return `${leads}; ${clauses.join(", ")}.`;
 }
 
-function detailOf(state) {
-  if (state.leader === null) {
-    return "Writes and linearizable reads wait until one is elected.";
+/** Whether writes go on, and for how long they will: what decides about all else. */
+function quorum(state) {
+  const { leader, voters, needed, here, can_lose: spare } = state;
+  if (leader === null) {
+    const answering = state.members.filter((member) => member.kind !== "learner" && answers(state, member)).length;
+    return { level: "bad", detail: `Nothing can be written until one is elected. ${count(needed)} of `
+      + `${plural(voters, "voter")} are needed; ${count(answering)} answer server ${state.server}.` };
   }
-  if (state.can_lose === null) {
-    return "The leader does not tell this server about the others.";
+  if (spare === null) {
+    return { level: "warn", detail: `The leader does not answer server ${state.server}: what is known of the others `
+      + `is ${duration(state.members_age_ms)} old, and comes from server ${state.members_from}.` };
   }
-  if (state.can_lose < 0) {
-    return `Writes have stopped: ${count(state.here)} of ${plural(state.voters, "voter")} are here, `
-      + `and ${count(state.needed)} are needed.`;
+  if (spare < 0) {
+    return { level: "bad", detail: `Writes have stopped: ${count(here)} of ${plural(voters, "voter")} are here, and `
+      + `${count(needed)} are needed. Start one of the missing servers.` };
   }
-  if (state.can_lose === 0) {
-    return state.voters === 1
-      ? "It is the only voter: nothing may fail."
-      : "One more failure stops all writes.";
+  if (spare === 0) {
+    return voters < 3
+      ? { level: "ok", detail: voters === 1 ? "It is the only voter: nothing may fail." : "Both voters are needed: none may fail." }
+      : { level: "warn", detail: "One more failure stops all writes." };
   }
-  return `${plural(state.can_lose, "voter")} of ${count(state.voters)} may fail before writes stop.`;
+  return { level: "ok", detail: `${plural(spare, "voter")} of ${count(voters)} may fail before writes stop.` };
 }
 
-function quorumPoints(state) {
-  if (state.leader === null) {
-    return [point("bad", null, "There is no leader: nothing can be written.")];
-  }
-  if (state.can_lose === null) {
-    const age = duration(state.members_age_ms);
-    return [point("warn", null, `What is known of the others is ${age} old, and comes from server `
-      + `${state.members_from}, which does not lead.`)];
-  }
-  if (state.can_lose < 0) {
-    return [point("bad", null, `${count(state.here)} of ${plural(state.voters, "voter")} are here; `
-      + `${count(state.needed)} are needed. Start one of the missing servers.`)];
-  }
-  if (state.can_lose === 0 && state.voters > 2) {
-    return [point("warn", null, "One more failure stops all writes.")];
-  }
-  return [];
+/** True when a member answers the server of this page. */
+export function answers(state, member) {
+  return member.id === state.server || (member.report !== null && !member.report_error && !isOld(member));
 }
 
 function memberPoints(state, member) {
@@ -102,11 +89,11 @@ function memberPoints(state, member) {
   if (isOutOfStep(member)) add(member.kind === "learner" ? "info" : "warn", whyBehind(member));
   if (member.state === "draining") add("info", "It is drained: it will not lead.");
   const { report } = member;
-  if (member.report_error && isHeard(state, member)) add("warn", member.report_error);
+  if (member.report_error && (state.leader === null || isHeard(state, member))) add("warn", member.report_error);
   if (report === null || isOld(member)) return points;
   if (report.removed_at_index !== null) add("info", `It was removed (entry ${count(report.removed_at_index)}).`);
   if (!report.live) add("bad", `It makes no progress. ${failedChecks(report)}`);
-  else if (!report.ready && !isOutOfStep(member)) add("warn", `It is not ready. ${failedChecks(report)}`);
+  else if (!report.ready && !isOutOfStep(member) && hasQuorum(state)) add("warn", `It is not ready. ${failedChecks(report)}`);
   if (report.fsync_p99_ms > FSYNC_SLOW_MS) {
     add("warn", `Its disk is slow: 1 of 100 syncs takes over ${latency(report.fsync_p99_ms)}.`);
   }
@@ -179,6 +166,11 @@ function changePoints(state) {
 /** True when a member lacks something that it should have. */
 export function isOutOfStep(member) {
   return ["unseen", "catching", "rejoining"].includes(member.state);
+}
+
+/** Without a quorum no server is ready, and each of them would say so. */
+function hasQuorum(state) {
+  return state.leader !== null && (state.can_lose ?? 0) >= 0;
 }
 
 function isHeard(state, member) {

@@ -47,7 +47,7 @@ clusterTest("too few servers are told as what they are", { canDie: true }, async
   const page = await open("", { server });
   for (const id of cluster.living.filter((it) => it !== server).slice(0, 3)) await cluster.kill(id);
   await page.locator(".verdict-bad").waitFor();
-  await page.getByText(/There is no leader: nothing can be written|are needed\. Start one/).first().waitFor();
+  await page.getByText(/Nothing can be written until one is elected|are needed\. Start one/).first().waitFor();
 });
 
 clusterTest("a follower that lags is shown with why", { needs: ["lag"] }, async ({ cluster, open }) => {

@@ -22,7 +22,15 @@ test("no leader is the worst, and is told first", () => {
   const verdict = judge(state({ leader: null, leader_age_ms: 4000, here: null, can_lose: null, change: { number: 1, what: "add 6", age_ms: 1, waits_for: null } }));
   assert.equal(verdict.level, "bad");
   assert.match(verdict.title, /^No server leads since 4.s\.$/);
-  assert.equal(verdict.points[0].level, "bad");
+  assert.equal(verdict.detail, "Nothing can be written until one is elected. 3 of 5 voters are needed; 5 answer server 1.");
+});
+
+test("without a leader the servers that do not answer are named, and not that none is ready", () => {
+  const notReady = { state: "unknown", behind_entries: null, report: report(2, { ready: false, checks: [{ name: "leader", ok: false, text: "No leader." }] }) };
+  const dead = { ...notReady, report_error: "127.0.0.1:9103 refused the connection." };
+  const verdict = judge(state({ leader: null, here: null, can_lose: null }, { 2: notReady, 4: dead, 5: dead }));
+  assert.deepEqual(verdict.points.map(({ member, text }) => [member, text]), [4, 5].map((id) => [id, "127.0.0.1:9103 refused the connection."]));
+  assert.match(verdict.detail, /3 answer server 1\.$/);
 });
 
 test("a member that is behind is named, with why", () => {
@@ -51,7 +59,7 @@ test("several members are one sentence", () => {
 test("too few voters are told as such, though one still leads", () => {
   const verdict = judge(state({ here: 2, can_lose: -1 }));
   assert.equal(verdict.level, "bad");
-  assert.match(verdict.detail, /Writes have stopped: 2 of 5 voters are here, and 3 are needed\./);
+  assert.match(verdict.detail, /Writes have stopped: 2 of 5 voters are here, and 3 are needed\. Start one/);
 });
 
 test("a single server is not told that its failure stops all writes as a warning", () => {
@@ -62,7 +70,7 @@ test("a single server is not told that its failure stops all writes as a warning
 test("knowledge that is not the leader's is marked", () => {
   const verdict = judge(state({ here: null, can_lose: null, members_from: 1, members_age_ms: 9000 }));
   assert.equal(verdict.level, "warn");
-  assert.match(verdict.points[0].text, /comes from server 1, which does not lead/);
+  assert.match(verdict.detail, /is 9.s old, and comes from server 1\./);
 });
 
 test("a full disk, a slow disk and a failed check are told of the member", () => {
