@@ -208,7 +208,7 @@ export class MockCluster extends EventEmitter {
     const isLeader = id === this.leader;
     const isUnseen = !member.isAlive;
     const lacks = member.lag > 1000;
-    const state = isLeader ? "leader" : this.leader === null && id !== self ? "unknown" : isUnseen ? "unseen" : lacks ? "catching" : member.isDraining ? "draining" : "follower";
+    const state = isLeader ? "leader" : this.leader === null ? "unknown" : isUnseen ? "unseen" : lacks ? "catching" : member.isDraining ? "draining" : "follower";
     const cause = isUnseen ? "unseen" : member.cause;
     const ago = isUnseen ? now - member.seenAt : null;
     return {

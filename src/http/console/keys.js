@@ -2,7 +2,7 @@
 // live watch of the prefix.
 
 import { fromBase64, fromLabel, fromText, toBase64, toLabel, toPreview } from "./bytes.js";
-import { bytes, count } from "./format.js";
+import { bytes, count, plural } from "./format.js";
 import { drawKey } from "./key_pane.js";
 import { KeyList } from "./key_list.js";
 import { OpenKey } from "./open_key.js";
@@ -154,7 +154,7 @@ function list(app, it) {
       { class: "list-foot" },
       keyList.hasMore && button("More keys", () => keyList.more(), { disabled: keyList.isLoading }),
       keyList.revision !== null && h("span", { class: "quiet" },
-        `${count(keyList.keys.length)}${keyList.hasMore ? " of more" : ""}, revision ${count(keyList.revision)}`),
+        `${plural(keyList.keys.length, "key")}${keyList.hasMore ? " of more" : ""}, revision ${count(keyList.revision)}`),
       keyList.revision !== null && button("Refresh", () => keyList.refresh(), { class: "button-quiet", disabled: keyList.isLoading }),
     ),
   );

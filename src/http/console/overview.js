@@ -125,9 +125,9 @@ function reason(member) {
 }
 
 function quiet(state, member) {
-  const text = member.state === "unknown"
-    ? member.report_error ?? (state.leader === null ? "not known without a leader" : "not known")
-    : member.cause_text ?? "in step";
+  const isKnown = state.leader !== null && member.state !== "unknown";
+  const unknown = state.leader === null ? "not known without a leader" : "not known";
+  const text = isKnown ? member.cause_text ?? "in step" : member.report_error ?? unknown;
   return h("span", { class: "quiet" }, text);
 }
 
