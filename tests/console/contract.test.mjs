@@ -36,41 +36,67 @@ function query(text) {
 
 /** Asks, and reads the whole answer. `headers` replace those that the page would send. */
 function ask(method, path, { body, headers = {}, root = ROOT } = {}) {
-  const write = method === "POST"
-    ? { Origin: base.origin, "Content-Type": "application/json", "X-Coracle-Token": token }
-    : {};
-  const all = Object.fromEntries(Object.entries({ ...write, ...headers }).filter(([, value]) => value !== null));
+  const write =
+    method === "POST"
+      ? { Origin: base.origin, "Content-Type": "application/json", "X-Coracle-Token": token }
+      : {};
+  const all = Object.fromEntries(
+    Object.entries({ ...write, ...headers }).filter(([, value]) => value !== null),
+  );
   return new Promise((resolve, reject) => {
-    const sent = request({ host: base.hostname, port: base.port, path: root + path, method, headers: all, agent: false }, (response) => {
-      const parts = [];
-      response.on("data", (part) => parts.push(part));
-      response.on("end", () => {
-        const text = Buffer.concat(parts).toString();
-        const isJson = response.headers["content-type"]?.startsWith("application/json");
-        resolve({ status: response.statusCode, headers: response.headers, text, json: isJson ? JSON.parse(text) : null });
-      });
-    });
+    const sent = request(
+      {
+        host: base.hostname,
+        port: base.port,
+        path: root + path,
+        method,
+        headers: all,
+        agent: false,
+      },
+      (response) => {
+        const parts = [];
+        response.on("data", (part) => parts.push(part));
+        response.on("end", () => {
+          const text = Buffer.concat(parts).toString();
+          const isJson = response.headers["content-type"]?.startsWith("application/json");
+          resolve({
+            status: response.statusCode,
+            headers: response.headers,
+            text,
+            json: isJson ? JSON.parse(text) : null,
+          });
+        });
+      },
+    );
     sent.on("error", reject);
-    sent.end(body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body));
+    sent.end(
+      body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body),
+    );
   });
 }
 
 /** The first events of a stream. */
 function listen(path, count) {
   return new Promise((resolve, reject) => {
-    const sent = request({ host: base.hostname, port: base.port, path: ROOT + path, agent: false }, (response) => {
-      let text = "";
-      response.on("data", (part) => {
-        text += part;
-        const events = text.split("\n\n").slice(0, -1);
-        if (events.length < count) return;
-        sent.destroy();
-        resolve({ headers: response.headers, events: events.map((event) => ({
-          name: /^event: (.*)$/m.exec(event)?.[1],
-          data: JSON.parse(/^data: (.*)$/m.exec(event)?.[1] ?? "null"),
-        })) });
-      });
-    });
+    const sent = request(
+      { host: base.hostname, port: base.port, path: ROOT + path, agent: false },
+      (response) => {
+        let text = "";
+        response.on("data", (part) => {
+          text += part;
+          const events = text.split("\n\n").slice(0, -1);
+          if (events.length < count) return;
+          sent.destroy();
+          resolve({
+            headers: response.headers,
+            events: events.map((event) => ({
+              name: /^event: (.*)$/m.exec(event)?.[1],
+              data: JSON.parse(/^data: (.*)$/m.exec(event)?.[1] ?? "null"),
+            })),
+          });
+        });
+      },
+    );
     sent.on("error", (error) => error.code !== "ECONNRESET" && reject(error));
     sent.end();
   });
@@ -79,7 +105,13 @@ function listen(path, count) {
 /** Writes the key of these tests, whatever it was. */
 async function write(value) {
   const { json: current } = await ask("GET", `/key?key=${query("console-contract/key")}`);
-  const body = { key: TEST_KEY, value: base64(value), mod_revision: current.mod_revision, expires_s: 0, lease: null };
+  const body = {
+    key: TEST_KEY,
+    value: base64(value),
+    mod_revision: current.mod_revision,
+    expires_s: 0,
+    lease: null,
+  };
   return (await ask("POST", "/put", { body })).json;
 }
 
@@ -97,7 +129,14 @@ test("the page comes with the headers that keep strangers out", async () => {
   assert.equal(page.status, 200);
   assert.match(page.headers["content-type"], /^text\/html/);
   const policy = page.headers["content-security-policy"];
-  for (const part of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"]) {
+  for (const part of [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "frame-ancestors 'none'",
+    "base-uri 'none'",
+    "form-action 'none'",
+  ]) {
     assert.ok(policy.includes(part), `${part} is missing`);
   }
   assert.doesNotMatch(policy, /unsafe|\*/);
@@ -108,15 +147,25 @@ test("the page comes with the headers that keep strangers out", async () => {
 
 test("each file that the page names is there with its type, and no other", async () => {
   const page = await ask("GET", "/", { root: "" });
-  const names = [...page.text.matchAll(/(?:src|href)="(\/console\/[^"]+)"/g)].map(([, name]) => name);
+  const names = [...page.text.matchAll(/(?:src|href)="(\/console\/[^"]+)"/g)].map(
+    ([, name]) => name,
+  );
   assert.ok(names.length > 5);
   for (const name of names) {
     const file = await ask("GET", name, { root: "" });
     assert.equal(file.status, 200, name);
-    const type = { js: /javascript/, css: /^text\/css/, svg: /^image\/svg/ }[name.split(".").at(-1)];
+    const type = { js: /javascript/, css: /^text\/css/, svg: /^image\/svg/ }[
+      name.split(".").at(-1)
+    ];
     assert.match(file.headers["content-type"], type, name);
   }
-  for (const name of ["/console/", "/console/nothing.js", "/console/../mod.rs", "/console/%2e%2e/mod.rs", "/console/v1/nothing"]) {
+  for (const name of [
+    "/console/",
+    "/console/nothing.js",
+    "/console/../mod.rs",
+    "/console/%2e%2e/mod.rs",
+    "/console/v1/nothing",
+  ]) {
     assert.equal((await ask("GET", name, { root: "" })).status, 404, name);
   }
 });
@@ -125,23 +174,59 @@ test("a page of another origin can neither read nor write", async () => {
   await refused("GET", "/session", { headers: { "Sec-Fetch-Site": "cross-site" } }, 403, "origin");
   await refused("GET", "/keys", { headers: { "Sec-Fetch-Site": "same-site" } }, 403, "origin");
   const body = { key: TEST_KEY, value: "", mod_revision: 0, expires_s: 0, lease: null };
-  await refused("POST", "/put", { body, headers: { Origin: "http://evil.example" } }, 403, "origin");
-  await refused("POST", "/put", { body, headers: { Origin: `http://${base.hostname}:1` } }, 403, "origin");
+  await refused(
+    "POST",
+    "/put",
+    { body, headers: { Origin: "http://evil.example" } },
+    403,
+    "origin",
+  );
+  await refused(
+    "POST",
+    "/put",
+    { body, headers: { Origin: `http://${base.hostname}:1` } },
+    403,
+    "origin",
+  );
   await refused("POST", "/put", { body, headers: { Origin: "null" } }, 403, "origin");
   await refused("POST", "/put", { body, headers: { Origin: null } }, 403, "origin");
 });
 
 test("a name that was made to lead here is refused", async () => {
   await refused("GET", "/session", { headers: { Host: "evil.example" } }, 421, "host");
-  await refused("GET", "/keys", { headers: { Host: `127.0.0.1.evil.example:${base.port}` } }, 421, "host");
+  await refused(
+    "GET",
+    "/keys",
+    { headers: { Host: `127.0.0.1.evil.example:${base.port}` } },
+    421,
+    "host",
+  );
 });
 
 test("a write without the token of this process is refused, and a form can send none", async () => {
   const body = { key: TEST_KEY, mod_revision: 1 };
   await refused("POST", "/delete", { body, headers: { "X-Coracle-Token": null } }, 403, "token");
-  await refused("POST", "/delete", { body, headers: { "X-Coracle-Token": "0".repeat(32) } }, 403, "token");
-  await refused("POST", "/delete", { body, headers: { "Content-Type": "text/plain" } }, 415, "bad_request");
-  await refused("POST", "/members/transfer", { body: { to: 1 }, headers: { "X-Coracle-Token": null } }, 403, "token");
+  await refused(
+    "POST",
+    "/delete",
+    { body, headers: { "X-Coracle-Token": "0".repeat(32) } },
+    403,
+    "token",
+  );
+  await refused(
+    "POST",
+    "/delete",
+    { body, headers: { "Content-Type": "text/plain" } },
+    415,
+    "bad_request",
+  );
+  await refused(
+    "POST",
+    "/members/transfer",
+    { body: { to: 1 }, headers: { "X-Coracle-Token": null } },
+    403,
+    "token",
+  );
 });
 
 test("each path has one method", async () => {
@@ -157,33 +242,74 @@ test("parameters out of their range are refused", async () => {
   await refused("GET", "/key", {}, 400, "bad_request");
   await refused("GET", "/key?key=YQ&at=999999999999", {}, 409, "future");
   await refused("POST", "/put", { body: "no json" }, 400, "bad_request");
-  await refused("POST", "/put", { body: { key: TEST_KEY, value: "", mod_revision: -1, expires_s: 0, lease: null } }, 400, "bad_request");
-  await refused("POST", "/put", { body: { key: TEST_KEY, value: "", expires_s: 0, lease: null } }, 400, "bad_request");
+  await refused(
+    "POST",
+    "/put",
+    { body: { key: TEST_KEY, value: "", mod_revision: -1, expires_s: 0, lease: null } },
+    400,
+    "bad_request",
+  );
+  await refused(
+    "POST",
+    "/put",
+    { body: { key: TEST_KEY, value: "", expires_s: 0, lease: null } },
+    400,
+    "bad_request",
+  );
 });
 
 test("a body over its limit is refused", async () => {
-  const body = { key: TEST_KEY, value: "A".repeat(3 * 1024 * 1024), mod_revision: 0, expires_s: 0, lease: null };
+  const body = {
+    key: TEST_KEY,
+    value: "A".repeat(3 * 1024 * 1024),
+    mod_revision: 0,
+    expires_s: 0,
+    lease: null,
+  };
   await refused("POST", "/put", { body }, 413, "too_large");
 });
 
 test("a write whose compare does not hold is answered with the key as it is", async () => {
   const { mod_revision: revision } = await write("one");
-  const body = { key: TEST_KEY, value: base64("two"), mod_revision: revision - 1, expires_s: 0, lease: null };
+  const body = {
+    key: TEST_KEY,
+    value: base64("two"),
+    mod_revision: revision - 1,
+    expires_s: 0,
+    lease: null,
+  };
   const answer = await ask("POST", "/put", { body });
   assert.equal(answer.status, 200);
   assert.equal(answer.json.conflict.mod_revision, revision);
   assert.equal(answer.json.conflict.value, base64("one"));
-  const deletion = await ask("POST", "/delete", { body: { key: TEST_KEY, mod_revision: revision - 1 } });
+  const deletion = await ask("POST", "/delete", {
+    body: { key: TEST_KEY, mod_revision: revision - 1 },
+  });
   assert.equal(deletion.json.conflict.mod_revision, revision);
 });
 
-test("a key is read with all that is known of it, also as it was, and when it is absent", async () => {
+test("a key is read with all that is known of it, as it is and as it was", async () => {
   const first = await write("first");
   await write("second");
   const { json: now } = await ask("GET", `/key?key=${query("console-contract/key")}`);
-  assert.deepEqual(Object.keys(now).sort(), ["create_revision", "expires_s", "found", "key", "lease", "mod_revision", "revision", "truncated", "value", "value_bytes", "version"]);
+  assert.deepEqual(Object.keys(now).sort(), [
+    "create_revision",
+    "expires_s",
+    "found",
+    "key",
+    "lease",
+    "mod_revision",
+    "revision",
+    "truncated",
+    "value",
+    "value_bytes",
+    "version",
+  ]);
   assert.equal(now.value, base64("second"));
-  const { json: then } = await ask("GET", `/key?key=${query("console-contract/key")}&at=${first.revision}`);
+  const { json: then } = await ask(
+    "GET",
+    `/key?key=${query("console-contract/key")}&at=${first.revision}`,
+  );
   assert.equal(then.value, base64("first"));
   assert.equal(then.revision, first.revision);
   const { json: absent } = await ask("GET", `/key?key=${query("console-contract/absent")}`);
@@ -192,11 +318,22 @@ test("a key is read with all that is known of it, also as it was, and when it is
 
 test("the versions of a key are listed newest first, with deletions, page after page", async () => {
   const { mod_revision: revision } = await write("kept");
-  const { json: gone } = await ask("POST", "/delete", { body: { key: TEST_KEY, mod_revision: revision } });
-  const { json: page } = await ask("GET", `/revisions?key=${query("console-contract/key")}&limit=1`);
+  const { json: gone } = await ask("POST", "/delete", {
+    body: { key: TEST_KEY, mod_revision: revision },
+  });
+  const { json: page } = await ask(
+    "GET",
+    `/revisions?key=${query("console-contract/key")}&limit=1`,
+  );
   assert.equal(page.more, true);
-  assert.deepEqual([page.revisions[0].kind, page.revisions[0].mod_revision, page.revisions[0].value], ["deleted", gone.revision, null]);
-  const { json: next } = await ask("GET", `/revisions?key=${query("console-contract/key")}&limit=1&before=${gone.revision}`);
+  assert.deepEqual(
+    [page.revisions[0].kind, page.revisions[0].mod_revision, page.revisions[0].value],
+    ["deleted", gone.revision, null],
+  );
+  const { json: next } = await ask(
+    "GET",
+    `/revisions?key=${query("console-contract/key")}&limit=1&before=${gone.revision}`,
+  );
   assert.deepEqual([next.revisions[0].kind, next.revisions[0].mod_revision], ["set", revision]);
 });
 
@@ -204,8 +341,20 @@ test("keys are listed in the order of their bytes", async () => {
   await write("listed");
   const { json: page } = await ask("GET", `/keys?prefix=${query("console-contract/")}&limit=1`);
   assert.equal(page.keys[0].key, TEST_KEY);
-  for (const field of ["create_revision", "mod_revision", "version", "lease", "expires_s", "value_bytes", "value"]) assert.ok(field in page.keys[0], field);
-  const { json: rest } = await ask("GET", `/keys?prefix=${query("console-contract/")}&after=${query("console-contract/key")}`);
+  for (const field of [
+    "create_revision",
+    "mod_revision",
+    "version",
+    "lease",
+    "expires_s",
+    "value_bytes",
+    "value",
+  ])
+    assert.ok(field in page.keys[0], field);
+  const { json: rest } = await ask(
+    "GET",
+    `/keys?prefix=${query("console-contract/")}&after=${query("console-contract/key")}`,
+  );
   assert.deepEqual([rest.keys, rest.more], [[], false]);
 });
 
@@ -223,21 +372,89 @@ test("a watch sends the past that was asked for, and then what happens", async (
   await refused("GET", "/watch?key=YQ&prefix=YQ", {}, 400, "bad_request");
 });
 
-test("the stream of the cluster begins with all that is kept, and goes on each second", async () => {
+test("the stream of the cluster begins with all that is kept, and goes on", async () => {
   const { headers, events } = await listen("/events", 3);
   assert.match(headers["content-type"], /^text\/event-stream/);
   const [{ name, data }] = events;
   assert.equal(name, "hello");
-  for (const field of ["at_ms", "server", "cluster", "term", "leader", "leader_age_ms", "voters", "needed", "here", "can_lose", "members_from", "members_age_ms", "members", "change", "ended", "removed"]) {
+  for (const field of [
+    "at_ms",
+    "server",
+    "cluster",
+    "term",
+    "leader",
+    "leader_age_ms",
+    "voters",
+    "needed",
+    "here",
+    "can_lose",
+    "members_from",
+    "members_age_ms",
+    "members",
+    "change",
+    "ended",
+    "removed",
+  ]) {
     assert.ok(field in data.state, `State has no ${field}`);
   }
-  for (const field of ["id", "kind", "state", "log_address", "client_address", "http_address", "seen_age_ms", "behind_entries", "behind_ms", "snapshot", "cause", "cause_text", "report", "report_age_ms", "report_error"]) {
+  for (const field of [
+    "id",
+    "kind",
+    "state",
+    "log_address",
+    "client_address",
+    "http_address",
+    "seen_age_ms",
+    "behind_entries",
+    "behind_ms",
+    "snapshot",
+    "cause",
+    "cause_text",
+    "report",
+    "report_age_ms",
+    "report_error",
+  ]) {
     for (const member of data.state.members) assert.ok(field in member, `Member has no ${field}`);
   }
-  for (const field of ["term", "leader", "began_at_ms", "elected_at_ms", "ended_at_ms", "cause", "cause_text"]) {
+  for (const field of [
+    "term",
+    "leader",
+    "began_at_ms",
+    "elected_at_ms",
+    "ended_at_ms",
+    "cause",
+    "cause_text",
+  ]) {
     for (const term of data.terms) assert.ok(field in term, `Term has no ${field}`);
   }
-  for (const field of ["at_ms", "is_leader", "term", "committed_per_second", "writes_per_second", "reads_per_second", "failures_per_second", "commit_p50_ms", "commit_p99_ms", "read_p50_ms", "read_p99_ms", "fsync_p50_ms", "fsync_p99_ms", "apply_p99_ms", "turn_max_ms", "proposals_pending", "behind", "log_bytes", "snapshot_bytes", "disk_free_bytes", "store_bytes", "history_bytes", "memory_bytes_used", "resident_bytes", "sessions", "watches"]) {
+  for (const field of [
+    "at_ms",
+    "is_leader",
+    "term",
+    "committed_per_second",
+    "writes_per_second",
+    "reads_per_second",
+    "failures_per_second",
+    "commit_p50_ms",
+    "commit_p99_ms",
+    "read_p50_ms",
+    "read_p99_ms",
+    "fsync_p50_ms",
+    "fsync_p99_ms",
+    "apply_p99_ms",
+    "turn_max_ms",
+    "proposals_pending",
+    "behind",
+    "log_bytes",
+    "snapshot_bytes",
+    "disk_free_bytes",
+    "store_bytes",
+    "history_bytes",
+    "memory_bytes_used",
+    "resident_bytes",
+    "sessions",
+    "watches",
+  ]) {
     assert.ok(data.samples.fields.includes(field), `Samples have no ${field}`);
   }
   assert.ok(events.slice(1).every((event) => ["state", "sample", "term"].includes(event.name)));
@@ -245,7 +462,50 @@ test("the stream of the cluster begins with all that is kept, and goes on each s
 
 test("a report has what the page shows of a server", async () => {
   const { json } = await ask("GET", "/report");
-  for (const field of ["id", "version", "formats", "cluster_id", "uptime_seconds", "at_ms", "role", "term", "leader", "last_log_index", "last_persisted_index", "commit_index", "last_applied", "snapshot_index", "draining", "removed_at_index", "live", "ready", "checks", "keys", "revision", "compacted_revision", "leases", "watches", "sessions", "proposals_pending", "writes_per_second", "reads_per_second", "commit_p99_ms", "fsync_p99_ms", "log_bytes", "log_files", "snapshot_bytes", "disk_free_bytes", "disk_bytes", "store_bytes", "store_bytes_max", "history_bytes", "history_bytes_max", "memory_bytes_used", "memory_bytes_max", "resident_bytes"]) {
+  for (const field of [
+    "id",
+    "version",
+    "formats",
+    "cluster_id",
+    "uptime_seconds",
+    "at_ms",
+    "role",
+    "term",
+    "leader",
+    "last_log_index",
+    "last_persisted_index",
+    "commit_index",
+    "last_applied",
+    "snapshot_index",
+    "draining",
+    "removed_at_index",
+    "live",
+    "ready",
+    "checks",
+    "keys",
+    "revision",
+    "compacted_revision",
+    "leases",
+    "watches",
+    "sessions",
+    "proposals_pending",
+    "writes_per_second",
+    "reads_per_second",
+    "commit_p99_ms",
+    "fsync_p99_ms",
+    "log_bytes",
+    "log_files",
+    "snapshot_bytes",
+    "disk_free_bytes",
+    "disk_bytes",
+    "store_bytes",
+    "store_bytes_max",
+    "history_bytes",
+    "history_bytes_max",
+    "memory_bytes_used",
+    "memory_bytes_max",
+    "resident_bytes",
+  ]) {
     assert.ok(field in json, `Report has no ${field}`);
   }
 });
@@ -254,7 +514,8 @@ test("a removal is planned without a change, and an unknown member is told", asy
   const { json: report } = await ask("GET", "/report");
   const id = report.leader === 1 ? 2 : 1;
   const { json } = await ask("POST", "/members/remove", { body: { id, dry_run: true } });
-  for (const field of ["voters", "needed", "here", "can_lose"]) assert.equal(json.plan[field].length, 2);
+  for (const field of ["voters", "needed", "here", "can_lose"])
+    assert.equal(json.plan[field].length, 2);
   assert.equal(json.plan.voters[1], json.plan.voters[0] - 1);
   await refused("POST", "/members/transfer", { body: { to: 9999 } }, 404, "not_found");
 });

@@ -33,7 +33,9 @@ export class MockServers {
   async listen(id, port = 0) {
     const server = createServer((request, response) => this.handle(id, request, response));
     // A port that was just given up may still be closing.
-    await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
+    await new Promise((resolve, reject) =>
+      server.once("error", reject).listen(port, "127.0.0.1", resolve),
+    );
     const address = `127.0.0.1:${server.address().port}`;
     this.cluster.members.get(id).http = address;
     this.running.set(id, { server, token: randomBytes(16).toString("hex") });
@@ -68,30 +70,48 @@ export class MockServers {
     try {
       if (await this.intercept?.({ id, path: url.pathname, request, response })) return;
       if (serveFile(url.pathname, this.others(id), response)) return;
-      await answerRequest({ id, url, request, response, cluster: this.cluster, token: this.running.get(id)?.token });
+      await answerRequest({
+        id,
+        url,
+        request,
+        response,
+        cluster: this.cluster,
+        token: this.running.get(id)?.token,
+      });
     } catch (error) {
       const { status, body } = error instanceof Refusal ? error : fault(error);
-      response.writeHead(status, { "Content-Type": "application/json", "Cache-Control": "no-store" });
+      response.writeHead(status, {
+        "Content-Type": "application/json",
+        "Cache-Control": "no-store",
+      });
       response.end(JSON.stringify(body));
     }
   }
 
   others(id) {
-    return [...this.cluster.members.values()].filter((member) => member.id !== id && member.http).map((member) => member.http);
+    return [...this.cluster.members.values()]
+      .filter((member) => member.id !== id && member.http)
+      .map((member) => member.http);
   }
 }
 
 /** The answer when the mock itself has a fault, so that a test does not wait for ever. */
 function fault(error) {
   console.error(error);
-  return { status: 500, body: { error: { code: "internal", text: String(error), may_have_executed: false } } };
+  return {
+    status: 500,
+    body: { error: { code: "internal", text: String(error), may_have_executed: false } },
+  };
 }
 
 /** Fills a store with keys that look like those of real uses. */
 export function fillStore(store) {
   const put = (key, value, options) => store.put(Buffer.from(key), Buffer.from(value), options);
   put("config/checkout/currency", "EUR");
-  put("config/checkout/limits", '{"max_items":40,"max_total":9007199254740993,"regions":["de","fr","nl"],"strict":true}');
+  put(
+    "config/checkout/limits",
+    '{"max_items":40,"max_total":9007199254740993,"regions":["de","fr","nl"],"strict":true}',
+  );
   put("config/feature/new-search", "off");
   put("config/feature/new-search", "10%");
   put("config/feature/new-search", "50%");
@@ -100,12 +120,25 @@ export function fillStore(store) {
   put("config/motd", "Welcome aboard.\nThe harbour opens at six.\n");
   put("lock/nightly-report", "worker-7", { lease: "7587869201" });
   for (let id = 1; id <= 140; id += 1) {
-    put(`orders/2026/${String(id).padStart(5, "0")}`, JSON.stringify({ id, state: ["new", "paid", "sent"][id % 3], total_cents: id * 1299 }));
+    put(
+      `orders/2026/${String(id).padStart(5, "0")}`,
+      JSON.stringify({ id, state: ["new", "paid", "sent"][id % 3], total_cents: id * 1299 }),
+    );
   }
   put("session/3f9a1c", "user=42", { expires: 1800 });
   put("session/77e0b2", "user=7", { expires: 45 });
-  store.put(Buffer.from("thumbnails/logo.png"), Buffer.from("iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAYAAAAf8/9hAAAAFUlEQVR42mNk+M9Qz0AEYBxVSF+FABJADveWkH6oAAAAAElFTkSuQmCC", "base64"));
-  store.put(Buffer.from([0x72, 0x61, 0x77, 0x2f, 0xff, 0xfe, 0x01 + 0x20]), Buffer.from("a key that is not UTF-8"));
+  store.put(
+    Buffer.from("thumbnails/logo.png"),
+    Buffer.from(
+      "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAYAAAAf8/9hAAAAFUlEQVR42mNk+M9Qz0AEYBxVSF+FABJADv" +
+        "eWkH6oAAAAAElFTkSuQmCC",
+      "base64",
+    ),
+  );
+  store.put(
+    Buffer.from([0x72, 0x61, 0x77, 0x2f, 0xff, 0xfe, 0x01 + 0x20]),
+    Buffer.from("a key that is not UTF-8"),
+  );
   put("zebra", "");
 }
 
@@ -114,8 +147,12 @@ function playClient(store) {
   let number = 140;
   setInterval(() => {
     number += 1;
-    store.put(Buffer.from(`orders/2026/${String(number).padStart(5, "0")}`), Buffer.from(JSON.stringify({ id: number, state: "new" })));
-    if (number % 3 === 0) store.put(Buffer.from("config/feature/new-search"), Buffer.from(`${number % 100}%`));
+    store.put(
+      Buffer.from(`orders/2026/${String(number).padStart(5, "0")}`),
+      Buffer.from(JSON.stringify({ id: number, state: "new" })),
+    );
+    if (number % 3 === 0)
+      store.put(Buffer.from("config/feature/new-search"), Buffer.from(`${number % 100}%`));
   }, 1500);
 }
 

@@ -14,14 +14,20 @@ const TYPES = {
 
 /** Answers a request for a file. The answer is `false` when the path names none. */
 export function serveFile(path, others, response) {
-  const name = path === "/" ? "index.html" : path.startsWith("/console/") ? path.slice("/console/".length) : null;
+  const name =
+    path === "/"
+      ? "index.html"
+      : path.startsWith("/console/")
+        ? path.slice("/console/".length)
+        : null;
   if (name === null || !readdirSync(DIRECTORY).includes(name)) return false;
   const connect = ["'self'", ...others.map((address) => `http://${address}`)].join(" ");
   response.writeHead(200, {
     "Content-Type": TYPES[extname(name)],
     "Cache-Control": "no-cache",
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-      + `connect-src ${connect}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+    "Content-Security-Policy":
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+      `connect-src ${connect}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",

@@ -44,7 +44,16 @@ export class MockStore {
     if (old === null || (modRevision !== null && old.mod_revision !== modRevision)) return null;
     this.revision += 1;
     this.live.delete(id);
-    this.record({ id, kind, create_revision: 0, mod_revision: this.revision, version: 0, lease: null, expires_s: 0, value: null });
+    this.record({
+      id,
+      kind,
+      create_revision: 0,
+      mod_revision: this.revision,
+      version: 0,
+      lease: null,
+      expires_s: 0,
+      value: null,
+    });
     return this.revision;
   }
 
@@ -52,9 +61,13 @@ export class MockStore {
   compact(revision) {
     this.compacted = revision;
     const newest = new Map();
-    for (const change of this.changes) if (change.mod_revision <= revision) newest.set(change.id, change);
-    this.changes = this.changes.filter((change) => change.mod_revision > revision
-      || (newest.get(change.id) === change && change.kind === "set"));
+    for (const change of this.changes)
+      if (change.mod_revision <= revision) newest.set(change.id, change);
+    this.changes = this.changes.filter(
+      (change) =>
+        change.mod_revision > revision ||
+        (newest.get(change.id) === change && change.kind === "set"),
+    );
   }
 
   record(change) {
@@ -76,12 +89,18 @@ export class MockStore {
 
   /** A page of keys. */
   list({ prefix, after, limit, at }) {
-    const ids = [...this.at(at).keys()].filter((id) => id.startsWith(idOf(prefix)) && (after === null || id > idOf(after)));
+    const ids = [...this.at(at).keys()].filter(
+      (id) => id.startsWith(idOf(prefix)) && (after === null || id > idOf(after)),
+    );
     ids.sort();
     const records = this.at(at);
     const keys = ids.slice(0, limit).map((id) => {
       const { value, ...record } = records.get(id);
-      return { ...publicOf(record), value_bytes: value.length, value: encode(value, PREVIEW_BYTES) };
+      return {
+        ...publicOf(record),
+        value_bytes: value.length,
+        value: encode(value, PREVIEW_BYTES),
+      };
     });
     return { revision: at, keys, more: ids.length > limit };
   }
@@ -89,22 +108,52 @@ export class MockStore {
   /** One key. */
   get(key, at) {
     const record = this.at(at).get(idOf(key));
-    const absent = { revision: at, key: key.toString("base64"), found: false, create_revision: 0, mod_revision: 0, version: 0, lease: null, expires_s: 0, value_bytes: 0, value: null, truncated: false };
+    const absent = {
+      revision: at,
+      key: key.toString("base64"),
+      found: false,
+      create_revision: 0,
+      mod_revision: 0,
+      version: 0,
+      lease: null,
+      expires_s: 0,
+      value_bytes: 0,
+      value: null,
+      truncated: false,
+    };
     if (!record) return absent;
     const { value, ...rest } = record;
     const { kind, ...facts } = publicOf(rest);
-    return { revision: at, ...facts, found: true, value_bytes: value.length, value: encode(value, VALUE_BYTES_MAX), truncated: value.length > VALUE_BYTES_MAX };
+    return {
+      revision: at,
+      ...facts,
+      found: true,
+      value_bytes: value.length,
+      value: encode(value, VALUE_BYTES_MAX),
+      truncated: value.length > VALUE_BYTES_MAX,
+    };
   }
 
   /** The versions of a key that are kept. */
   revisions(key, before, limit) {
     const id = idOf(key);
-    const all = this.changes.filter((change) => change.id === id && (before === null || change.mod_revision < before)).reverse();
+    const all = this.changes
+      .filter((change) => change.id === id && (before === null || change.mod_revision < before))
+      .reverse();
     const revisions = all.slice(0, limit).map((change) => {
       const { key: _, create_revision: __, ...facts } = publicOf(change);
-      return { ...facts, value_bytes: change.value?.length ?? 0, value: encode(change.value, PREVIEW_BYTES) };
+      return {
+        ...facts,
+        value_bytes: change.value?.length ?? 0,
+        value: encode(change.value, PREVIEW_BYTES),
+      };
     });
-    return { revision: this.revision, compacted_revision: this.compacted, revisions, more: all.length > limit };
+    return {
+      revision: this.revision,
+      compacted_revision: this.compacted,
+      revisions,
+      more: all.length > limit,
+    };
   }
 
   /** The changes that a watch of `matches` has to send from a revision on. */

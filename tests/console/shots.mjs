@@ -13,7 +13,14 @@ const DIRECTORY = process.argv[2] ?? join(import.meta.dirname, "shots");
 const SCENES = [
   { name: "light", viewport: { width: 1440, height: 900 }, colorScheme: "light" },
   { name: "dark", viewport: { width: 1440, height: 900 }, colorScheme: "dark" },
-  { name: "phone", viewport: { width: 390, height: 844 }, colorScheme: "light", isMobile: true, deviceScaleFactor: 2, hasTouch: true },
+  {
+    name: "phone",
+    viewport: { width: 390, height: 844 },
+    colorScheme: "light",
+    isMobile: true,
+    deviceScaleFactor: 2,
+    hasTouch: true,
+  },
 ];
 const PLACES = {
   overview: "overview",
@@ -41,12 +48,18 @@ for (const { name, ...options } of SCENES) {
     await page.goto(`${servers.url(3)}#/${hash}`);
     await page.waitForTimeout(900);
     if (place === "watch") {
-      for (let number = 0; number < 9; number += 1) servers.cluster.store.put(Buffer.from(`orders/2026/${20_000 + number}`), Buffer.from(`{"state":"new","n":${number}}`));
+      for (let number = 0; number < 9; number += 1)
+        servers.cluster.store.put(
+          Buffer.from(`orders/2026/${20_000 + number}`),
+          Buffer.from(`{"state":"new","n":${number}}`),
+        );
       await page.waitForTimeout(300);
     }
     if (place === "editor" || place === "conflict") {
       await page.getByRole("button", { name: "Edit" }).click();
-      await page.getByLabel("Value", { exact: true }).fill("Welcome to the harbour.\nIt opens at seven.\n");
+      await page
+        .getByLabel("Value", { exact: true })
+        .fill("Welcome to the harbour.\nIt opens at seven.\n");
     }
     if (place === "conflict") {
       const text = `Welcome aboard.\nThe harbour is closed on day ${name.length}.\n`;
@@ -59,7 +72,10 @@ for (const { name, ...options } of SCENES) {
     }
     await page.mouse.move(place === "overview" ? 700 : 0, place === "overview" ? 700 : 0);
     await page.waitForTimeout(100);
-    await page.screenshot({ path: join(DIRECTORY, `${name}-${place}.png`), fullPage: place !== "remove" });
+    await page.screenshot({
+      path: join(DIRECTORY, `${name}-${place}.png`),
+      fullPage: place !== "remove",
+    });
     if (place === "editor" || place === "conflict") {
       page.once("dialog", (dialog) => dialog.accept());
       await page.reload();

@@ -59,7 +59,9 @@ export class Api {
   }
 
   async send(url, options, isWrite) {
-    const limit = AbortSignal.timeout((this.session?.limits.request_timeout_ms ?? 5_000) + GRACE_MS);
+    const limit = AbortSignal.timeout(
+      (this.session?.limits.request_timeout_ms ?? 5_000) + GRACE_MS,
+    );
     const signal = options.signal ? AbortSignal.any([options.signal, limit]) : limit;
     let response;
     let answer;
@@ -79,7 +81,11 @@ export class Api {
 /** The answer, unless the server decided against the command. */
 function outcomeOf(answer) {
   const none = { error: { may_have_executed: false } };
-  if (answer.conflict) throw new ApiError("conflict", "Somebody else has changed the key.", { ...none, current: answer.conflict });
+  if (answer.conflict)
+    throw new ApiError("conflict", "Somebody else has changed the key.", {
+      ...none,
+      current: answer.conflict,
+    });
   if (answer.refused) throw new ApiError("refused", answer.refused, none);
   return answer;
 }

@@ -5,6 +5,7 @@ import { Api } from "./api.js";
 import { applyEvent, lose, unknownCluster } from "./cluster.js";
 import { closeDialog, dismiss, drawDialog } from "./dialog.js";
 import { unpackDraft } from "./failover.js";
+import { focusSoon } from "./focus.js";
 import { drawFrame, drawHelp } from "./frame.js";
 import { keys } from "./keys.js";
 import { Mover } from "./mover.js";
@@ -29,10 +30,13 @@ class App {
     this.cluster = unknownCluster();
     this.place = { view: "overview", params: {} };
     this.windowMs = 300_000;
-    this.cursor = { atMs: null, move: (atMs) => {
-      this.cursor.atMs = atMs;
-      this.draw();
-    } };
+    this.cursor = {
+      atMs: null,
+      move: (atMs) => {
+        this.cursor.atMs = atMs;
+        this.draw();
+      },
+    };
     this.dialog = null;
     this.isHelpOpen = false;
     this.said = null;
@@ -183,7 +187,7 @@ class App {
       "g s": () => this.go({ view: "servers" }),
       "g k": () => this.go({ view: "keys" }),
       "g t": () => this.go({ view: "terms" }),
-      "/": () => this.go({ view: "keys" }) || focusPrefix(),
+      "/": () => this.go({ view: "keys" }) || focusSoon("prefix"),
       t: () => this.switchTheme(),
       "?": () => this.showHelp(true),
       ...VIEWS[this.place.view].shortcuts?.(this),
@@ -202,10 +206,6 @@ class App {
     if (!isOpen) closeDialog();
     this.draw();
   }
-}
-
-function focusPrefix() {
-  requestAnimationFrame(() => requestAnimationFrame(() => document.getElementById("prefix")?.focus()));
 }
 
 new App().start();

@@ -68,7 +68,8 @@ export function toLabel(bytes) {
 export function fromLabel(label) {
   const parts = [];
   for (const [part] of label.matchAll(/\\x[0-9a-fA-F]{2}|\\\\|\\|[^\\]+/g)) {
-    if (part === "\\") throw new Error("A backslash is written \\\\, and a byte \\x and two digits.");
+    if (part === "\\")
+      throw new Error("A backslash is written \\\\, and a byte \\x and two digits.");
     if (part === "\\\\") parts.push(0x5c);
     else if (part.startsWith("\\x")) parts.push(Number.parseInt(part.slice(2), 16));
     else parts.push(...fromText(part));
@@ -84,7 +85,9 @@ export function toHexLines(bytes, linesMax) {
     lines.push({
       offset: start.toString(16).padStart(6, "0"),
       hex: Array.from(line, digits).join(" "),
-      ascii: Array.from(line, (byte) => (isPrintable(byte) ? String.fromCharCode(byte) : "·")).join(""),
+      ascii: Array.from(line, (byte) => (isPrintable(byte) ? String.fromCharCode(byte) : "·")).join(
+        "",
+      ),
     });
   }
   return lines;

@@ -60,7 +60,8 @@ export function within(samples, windowMs) {
 /** The ids in `behind` of any of the samples, ascending. */
 export function followersIn(samples) {
   const ids = new Set();
-  for (const sample of samples) for (const id of Object.keys(sample.behind ?? {})) ids.add(Number(id));
+  for (const sample of samples)
+    for (const id of Object.keys(sample.behind ?? {})) ids.add(Number(id));
   return [...ids].sort((one, other) => one - other);
 }
 

@@ -9,19 +9,39 @@ import { h } from "./vdom.js";
  * `title` and `action` (the word on the button) are texts. `body` draws what is asked. `typed` is
  * a word that the person has to type first, or `null`. `plan` finds out what would happen, and
  * `run` does it; both may fail with an ApiError, which is shown. */
-export function ask(app, { title, action, body, typed = null, plan = null, run, isDangerous = false }) {
-  const dialog = { title, action, body, typed, run, isDangerous, entered: "", plan: null, error: null, isBusy: false };
+export function ask(
+  app,
+  { title, action, body, typed = null, plan = null, run, isDangerous = false },
+) {
+  const dialog = {
+    title,
+    action,
+    body,
+    typed,
+    run,
+    isDangerous,
+    entered: "",
+    plan: null,
+    error: null,
+    isBusy: false,
+  };
   app.dialog = dialog;
   app.draw();
   if (plan !== null) {
     dialog.isBusy = true;
-    plan().then(
-      (answer) => { dialog.plan = answer; },
-      (error) => { dialog.error = error; },
-    ).finally(() => {
-      dialog.isBusy = false;
-      app.draw();
-    });
+    plan()
+      .then(
+        (answer) => {
+          dialog.plan = answer;
+        },
+        (error) => {
+          dialog.error = error;
+        },
+      )
+      .finally(() => {
+        dialog.isBusy = false;
+        app.draw();
+      });
   }
 }
 
@@ -55,38 +75,56 @@ export function drawDialog(app) {
     },
     h(
       "form",
-      { method: "dialog", class: "dialog-body", on: { submit: (event) => {
-        event.preventDefault();
-        if (isReady(dialog)) confirm(app, dialog);
-      } } },
+      {
+        method: "dialog",
+        class: "dialog-body",
+        on: {
+          submit: (event) => {
+            event.preventDefault();
+            if (isReady(dialog)) confirm(app, dialog);
+          },
+        },
+      },
       h("h2", { id: "dialog-title" }, dialog.title),
       dialog.body(dialog),
-      dialog.error && notice("bad", dialog.error.message,
-        dialog.error.mayHaveExecuted && " It may have been done all the same: look before you try again."),
-      dialog.typed !== null && h(
-        "label",
-        { class: "field" },
-        `To go on, type ${dialog.typed}`,
-        h("input", {
-          type: "text",
-          name: "typed",
-          autocomplete: "off",
-          value: dialog.entered,
-          on: { input: (event) => {
-            dialog.entered = event.target.value;
-            app.draw();
-          } },
-        }),
-      ),
+      dialog.error &&
+        notice(
+          "bad",
+          dialog.error.message,
+          dialog.error.mayHaveExecuted &&
+            " It may have been done all the same: look before you try again.",
+        ),
+      dialog.typed !== null &&
+        h(
+          "label",
+          { class: "field" },
+          `To go on, type ${dialog.typed}`,
+          h("input", {
+            type: "text",
+            name: "typed",
+            autocomplete: "off",
+            value: dialog.entered,
+            on: {
+              input: (event) => {
+                dialog.entered = event.target.value;
+                app.draw();
+              },
+            },
+          }),
+        ),
       h(
         "div",
         { class: "dialog-buttons" },
         button("Cancel", () => dismiss(app)),
-        h("button", {
-          type: "submit",
-          class: dialog.isDangerous ? "button button-danger" : "button button-main",
-          disabled: !isReady(dialog),
-        }, dialog.isBusy ? "Wait…" : dialog.action),
+        h(
+          "button",
+          {
+            type: "submit",
+            class: dialog.isDangerous ? "button button-danger" : "button button-main",
+            disabled: !isReady(dialog),
+          },
+          dialog.isBusy ? "Wait…" : dialog.action,
+        ),
       ),
     ),
   );

@@ -11,7 +11,8 @@ export function diffLines(old, now) {
   let start = 0;
   while (start < a.length && start < b.length && a[start] === b[start]) start += 1;
   let end = 0;
-  while (end < a.length - start && end < b.length - start && a.at(-1 - end) === b.at(-1 - end)) end += 1;
+  while (end < a.length - start && end < b.length - start && a.at(-1 - end) === b.at(-1 - end))
+    end += 1;
   const middle = compare(a.slice(start, a.length - end), b.slice(start, b.length - end));
   return [
     ...a.slice(0, start).map((text) => ({ kind: "same", text })),
@@ -50,9 +51,8 @@ function compare(a, b) {
   const length = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
   for (let i = a.length - 1; i >= 0; i -= 1) {
     for (let j = b.length - 1; j >= 0; j -= 1) {
-      length[i][j] = a[i] === b[j]
-        ? length[i + 1][j + 1] + 1
-        : Math.max(length[i + 1][j], length[i][j + 1]);
+      length[i][j] =
+        a[i] === b[j] ? length[i + 1][j + 1] + 1 : Math.max(length[i + 1][j], length[i][j + 1]);
     }
   }
   const lines = [];

@@ -1,7 +1,16 @@
 // An edit of a value, from its beginning to what became of it. An edit knows the revision that it
 // began from, and is only ever saved over exactly that one.
 
-import { bestForm, fromBase64, fromHex, fromText, isEditableText, toBase64, toHex, toText } from "./bytes.js";
+import {
+  bestForm,
+  fromBase64,
+  fromHex,
+  fromText,
+  isEditableText,
+  toBase64,
+  toHex,
+  toText,
+} from "./bytes.js";
 import { faultOf, isJson, restore, spread } from "./json.js";
 
 /** The longest time to live, in seconds: a hundred years. */
@@ -37,13 +46,24 @@ export function beginFrom(current, bytes) {
 /** The edit that another server's page has handed on. */
 export function resume(draft) {
   const edit = beginEdit(draft.base);
-  return { ...edit, form: draft.form, text: draft.text, firstText: null, expires: draft.expires ?? edit.expires };
+  return {
+    ...edit,
+    form: draft.form,
+    text: draft.text,
+    firstText: null,
+    expires: draft.expires ?? edit.expires,
+  };
 }
 
 /** True when something would be lost without the edit. */
 export function isDirty(edit) {
-  return edit !== null && edit.status !== "saved"
-    && (edit.text !== edit.firstText || edit.expires !== edit.firstExpires || edit.lease !== (edit.base.lease ?? ""));
+  return (
+    edit !== null &&
+    edit.status !== "saved" &&
+    (edit.text !== edit.firstText ||
+      edit.expires !== edit.firstExpires ||
+      edit.lease !== (edit.base.lease ?? ""))
+  );
 }
 
 /** The same edit in another form. It fails with a sentence when the text is not right in the form
@@ -104,9 +124,16 @@ export function conflict(edit, theirs) {
   return { ...edit, status: "conflict", theirs };
 }
 
-/** The same edit on top of what somebody else wrote: it can be saved over that, and nothing else. */
+/** The same edit on top of what somebody else wrote: it can be saved over that and nothing else. */
 export function rebase(edit) {
-  return { ...edit, base: edit.theirs, firstText: null, theirs: null, status: "editing", error: null };
+  return {
+    ...edit,
+    base: edit.theirs,
+    firstText: null,
+    theirs: null,
+    status: "editing",
+    error: null,
+  };
 }
 
 /** What became of a save whose outcome was not told, from the key as it is now: `done`, `not_done`

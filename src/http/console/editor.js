@@ -19,25 +19,37 @@ export function drawEditor(app, it) {
   const set = (field) => (event) => it.change((old) => ({ ...old, [field]: event.target.value }));
   return h(
     "form",
-    { class: "editor", on: {
-      submit: (event) => {
-        event.preventDefault();
-        if (edit.status === "editing") save();
+    {
+      class: "editor",
+      on: {
+        submit: (event) => {
+          event.preventDefault();
+          if (edit.status === "editing") save();
+        },
+        keydown: (event) => {
+          if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+          event.preventDefault();
+          if (edit.status === "editing") save();
+        },
       },
-      keydown: (event) => {
-        if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-        event.preventDefault();
-        if (edit.status === "editing") save();
-      },
-    } },
-    h("p", { class: "quiet" }, edit.base.mod_revision === 0
-      ? "The key is created if it is still absent."
-      : `It is saved if the key is still at revision ${count(edit.base.mod_revision)}.`),
+    },
+    h(
+      "p",
+      { class: "quiet" },
+      edit.base.mod_revision === 0
+        ? "The key is created if it is still absent."
+        : `It is saved if the key is still at revision ${count(edit.base.mod_revision)}.`,
+    ),
     edit.status === "conflict" && conflictPanel(it, edit),
-    h("div", { class: "toolbar" },
-      choice("Form of the edit", "edit-form", FORMS, edit.form, (form) => it.change((old) => inForm(old, form))),
+    h(
+      "div",
+      { class: "toolbar" },
+      choice("Form of the edit", "edit-form", FORMS, edit.form, (form) =>
+        it.change((old) => inForm(old, form)),
+      ),
       h("span", { class: "spring" }),
-      h("span", { class: "quiet" }, sizeOf(edit))),
+      h("span", { class: "quiet" }, sizeOf(edit)),
+    ),
     h("label", { class: "hidden", for: "value" }, "Value"),
     h("textarea", {
       key: "value",
@@ -51,15 +63,44 @@ export function drawEditor(app, it) {
       on: { input: set("text") },
     }),
     edit.error && notice("bad", edit.error),
-    h("div", { class: "field-row" },
-      h("label", { class: "field" }, "Seconds to live (0: for ever)",
-        h("input", { type: "text", inputmode: "numeric", name: "expires", value: edit.expires, on: { input: set("expires") } })),
-      h("label", { class: "field" }, "Lease (empty: none)",
-        h("input", { type: "text", inputmode: "numeric", name: "lease", value: edit.lease, on: { input: set("lease") } }))),
-    h("div", { class: "buttons" },
+    h(
+      "div",
+      { class: "field-row" },
+      h(
+        "label",
+        { class: "field" },
+        "Seconds to live (0: for ever)",
+        h("input", {
+          type: "text",
+          inputmode: "numeric",
+          name: "expires",
+          value: edit.expires,
+          on: { input: set("expires") },
+        }),
+      ),
+      h(
+        "label",
+        { class: "field" },
+        "Lease (empty: none)",
+        h("input", {
+          type: "text",
+          inputmode: "numeric",
+          name: "lease",
+          value: edit.lease,
+          on: { input: set("lease") },
+        }),
+      ),
+    ),
+    h(
+      "div",
+      { class: "buttons" },
       button("Give up", () => it.cancelEdit(), { disabled: isSaving }),
-      h("button", { type: "submit", class: "button button-main", disabled: edit.status !== "editing" },
-        isSaving ? "Saving…" : ["Save ", kbd("Ctrl ↵")])),
+      h(
+        "button",
+        { type: "submit", class: "button button-main", disabled: edit.status !== "editing" },
+        isSaving ? "Saving…" : ["Save ", kbd("Ctrl ↵")],
+      ),
+    ),
   );
 }
 
@@ -82,16 +123,41 @@ function conflictPanel(it, edit) {
     { class: "conflict", "aria-labelledby": "conflict-title" },
     h("h3", { id: "conflict-title", role: "alert" }, title),
     h("p", null, "Nothing was overwritten. Your text is below, as you left it."),
-    theirs.found && h("div", { class: "conflict-sides" },
-      h("div", null,
-        h("h4", null, "What is stored now"),
-        value(edit.form === "hex" ? "hex" : "text", theirValue, "What is stored now")),
-      h("div", null,
-        h("h4", null, h("span", { class: "line-old" }, "− stored now"), "  ", h("span", { class: "line-new" }, "+ yours")),
-        mine(edit, theirValue))),
-    h("div", { class: "buttons" },
-      button(theirs.found ? "Discard mine" : "Discard mine, leave it deleted", () => it.cancelEdit()),
-      button(theirs.found ? "Keep editing mine on top of it" : "Keep editing mine, to create it again", () => it.rebase(), { class: "button-main" })),
+    theirs.found &&
+      h(
+        "div",
+        { class: "conflict-sides" },
+        h(
+          "div",
+          null,
+          h("h4", null, "What is stored now"),
+          value(edit.form === "hex" ? "hex" : "text", theirValue, "What is stored now"),
+        ),
+        h(
+          "div",
+          null,
+          h(
+            "h4",
+            null,
+            h("span", { class: "line-old" }, "− stored now"),
+            "  ",
+            h("span", { class: "line-new" }, "+ yours"),
+          ),
+          mine(edit, theirValue),
+        ),
+      ),
+    h(
+      "div",
+      { class: "buttons" },
+      button(theirs.found ? "Discard mine" : "Discard mine, leave it deleted", () =>
+        it.cancelEdit(),
+      ),
+      button(
+        theirs.found ? "Keep editing mine on top of it" : "Keep editing mine, to create it again",
+        () => it.rebase(),
+        { class: "button-main" },
+      ),
+    ),
   );
 }
 

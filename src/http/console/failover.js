@@ -55,8 +55,9 @@ export function packDraft(draft) {
 export function unpackDraft(text) {
   try {
     const draft = JSON.parse(text);
-    const isDraft = ["key", "form", "text"].every((name) => typeof draft[name] === "string")
-      && Number.isSafeInteger(draft.base?.mod_revision);
+    const isDraft =
+      ["key", "form", "text"].every((name) => typeof draft[name] === "string") &&
+      Number.isSafeInteger(draft.base?.mod_revision);
     return isDraft ? draft : null;
   } catch {
     return null;

@@ -17,12 +17,28 @@ export function drawKey(app, it) {
   return h(
     "div",
     { class: "pane-body", key: it.key },
-    h("header", { class: "pane-head" },
-      h("a", { class: "back", href: app.href({ view: "keys", params: { prefix: app.place.params.prefix } }) }, "‹ Keys"),
-      h("h2", { class: "key-title" }, label)),
-    it.error && notice("bad", it.error.message, " ",
-      button("Try again", () => it.refresh()), " ",
-      button("Show what this server has", () => it.refresh("stale"))),
+    h(
+      "header",
+      { class: "pane-head" },
+      h(
+        "a",
+        {
+          class: "back",
+          href: app.href({ view: "keys", params: { prefix: app.place.params.prefix } }),
+        },
+        "‹ Keys",
+      ),
+      h("h2", { class: "key-title" }, label),
+    ),
+    it.error &&
+      notice(
+        "bad",
+        it.error.message,
+        " ",
+        button("Try again", () => it.refresh()),
+        " ",
+        button("Show what this server has", () => it.refresh("stale")),
+      ),
     current === null && it.isLoading && h("p", { class: "quiet" }, "Reading…"),
     current !== null && (it.edit !== null ? drawEditor(app, it) : body(app, it)),
   );
@@ -31,19 +47,34 @@ export function drawKey(app, it) {
 function body(app, it) {
   const { current } = it;
   return [
-    current.found ? facts([
-      ["Revision", count(current.mod_revision), "The revision of the store that wrote this value"],
-      ["Version", count(current.version), "How often it was written since it was created"],
-      ["Created at", count(current.create_revision)],
-      ["Size", bytes(current.value_bytes)],
-      ["Expires", current.expires_s > 0 ? `in ${duration(current.expires_s * 1000)}` : "never"],
-      ["Lease", current.lease ?? "none"],
-    ], "facts facts-row") : notice("info", "There is no such key now."),
-    h("div", { class: "toolbar" },
-      current.found && choice("Form of the value", "form", FORMS, formOf(it), (form) => {
-        it.form = form;
-        app.draw();
-      }),
+    current.found
+      ? facts(
+          [
+            [
+              "Revision",
+              count(current.mod_revision),
+              "The revision of the store that wrote this value",
+            ],
+            ["Version", count(current.version), "How often it was written since it was created"],
+            ["Created at", count(current.create_revision)],
+            ["Size", bytes(current.value_bytes)],
+            [
+              "Expires",
+              current.expires_s > 0 ? `in ${duration(current.expires_s * 1000)}` : "never",
+            ],
+            ["Lease", current.lease ?? "none"],
+          ],
+          "facts facts-row",
+        )
+      : notice("info", "There is no such key now."),
+    h(
+      "div",
+      { class: "toolbar" },
+      current.found &&
+        choice("Form of the value", "form", FORMS, formOf(it), (form) => {
+          it.form = form;
+          app.draw();
+        }),
       h("span", { class: "spring" }),
       button([current.found ? "Edit " : "Create ", kbd("e")], () => it.beginEdit(), {
         disabled: current.truncated,
@@ -52,8 +83,13 @@ function body(app, it) {
       current.found && button("Delete", () => askDelete(app, it), { class: "button-quiet" }),
       button(["Versions ", kbd("v")], () => toggleVersions(app), {
         "aria-pressed": String(app.place.params.pane === "versions"),
-      })),
-    current.truncated && notice("info", `Only the first part of ${bytes(current.value_bytes)} is shown, so it cannot be edited here.`),
+      }),
+    ),
+    current.truncated &&
+      notice(
+        "info",
+        `Only a part of ${bytes(current.value_bytes)} is shown, so it cannot be edited here.`,
+      ),
     current.found && value(formOf(it), fromBase64(current.value), "The value"),
     app.place.params.pane === "versions" && it.versions && versions(app, it),
   ];
@@ -75,8 +111,14 @@ function askDelete(app, it) {
     title: "Delete this key?",
     action: "Delete",
     isDangerous: true,
-    body: () => h("p", null, h("code", null, label), ` is deleted if it is still at revision ${count(current.mod_revision)}. `
-      + "Its versions can be read until they are compacted."),
+    body: () =>
+      h(
+        "p",
+        null,
+        h("code", null, label),
+        ` is deleted if it is still at revision ${count(current.mod_revision)}. ` +
+          "Its versions can be read until they are compacted.",
+      ),
     run: async () => {
       const sentence = await it.remove(current.mod_revision);
       app.keys.list.refresh();
@@ -92,29 +134,62 @@ function versions(app, it) {
     "section",
     { class: "versions", "aria-labelledby": "versions-title" },
     h("h3", { id: "versions-title" }, "Versions"),
-    error && notice("bad", error.message, " ", button("Try again", () => it.loadVersions())),
-    items.length > 0 && h("ol", { class: "version-list" }, items.map((item) => h(
-      "li",
-      { key: item.mod_revision },
-      h(
-        "button",
-        {
-          type: "button",
-          class: "version-row",
-          "aria-pressed": String(it.version?.item.mod_revision === item.mod_revision),
-          disabled: item.kind !== "set",
-          on: { click: () => it.showVersion(item) },
-        },
-        h("span", { class: "number" }, count(item.mod_revision)),
-        h("span", { class: item.kind === "set" ? null : "quiet" }, KINDS[item.kind] ?? item.kind),
-        h("span", { class: "number quiet" }, item.kind === "set" ? bytes(item.value_bytes) : ""),
-        h("span", { class: "key-preview" }, item.value === null ? "" : toPreview(fromBase64(item.value), 80)),
+    error &&
+      notice(
+        "bad",
+        error.message,
+        " ",
+        button("Try again", () => it.loadVersions()),
       ),
-    ))),
+    items.length > 0 &&
+      h(
+        "ol",
+        { class: "version-list" },
+        items.map((item) =>
+          h(
+            "li",
+            { key: item.mod_revision },
+            h(
+              "button",
+              {
+                type: "button",
+                class: "version-row",
+                "aria-pressed": String(it.version?.item.mod_revision === item.mod_revision),
+                disabled: item.kind !== "set",
+                on: { click: () => it.showVersion(item) },
+              },
+              h("span", { class: "number" }, count(item.mod_revision)),
+              h(
+                "span",
+                { class: item.kind === "set" ? null : "quiet" },
+                KINDS[item.kind] ?? item.kind,
+              ),
+              h(
+                "span",
+                { class: "number quiet" },
+                item.kind === "set" ? bytes(item.value_bytes) : "",
+              ),
+              h(
+                "span",
+                { class: "key-preview" },
+                item.value === null ? "" : toPreview(fromBase64(item.value), 80),
+              ),
+            ),
+          ),
+        ),
+      ),
     items.length === 0 && !isLoading && !error && h("p", { class: "empty" }, "No version is kept."),
     hasMore && button("Older versions", () => it.loadVersions(true), { disabled: isLoading }),
-    !hasMore && !isWhole && !isLoading && !error && compacted > 1 && h("p", { class: "quiet" },
-      `What was replaced before revision ${count(compacted)} is compacted: it can no longer be read.`),
+    !hasMore &&
+      !isWhole &&
+      !isLoading &&
+      !error &&
+      compacted > 1 &&
+      h(
+        "p",
+        { class: "quiet" },
+        `What was replaced before revision ${count(compacted)} is compacted: it cannot be read.`,
+      ),
     it.version && versionValue(app, it),
   );
 }
@@ -129,12 +204,26 @@ function versionValue(app, it) {
   return h(
     "div",
     { class: "version-value", key: item.mod_revision },
-    h("div", { class: "section-head" },
+    h(
+      "div",
+      { class: "section-head" },
       h("h4", null, `Revision ${count(item.mod_revision)}`, isNow && " (now)"),
-      !isNow && button("Edit from this version", () => it.beginFromVersion(), { disabled: current.truncated })),
-    isNow || !it.current.found ? value(it.form ?? bestForm(old), old, "The value of this version") : [
-      h("p", { class: "quiet" }, h("span", { class: "line-old" }, "− this version"), "  ", h("span", { class: "line-new" }, "+ now")),
-      difference(old, now, bestForm(now)),
-    ],
+      !isNow &&
+        button("Edit from this version", () => it.beginFromVersion(), {
+          disabled: current.truncated,
+        }),
+    ),
+    isNow || !it.current.found
+      ? value(it.form ?? bestForm(old), old, "The value of this version")
+      : [
+          h(
+            "p",
+            { class: "quiet" },
+            h("span", { class: "line-old" }, "− this version"),
+            "  ",
+            h("span", { class: "line-new" }, "+ now"),
+          ),
+          difference(old, now, bestForm(now)),
+        ],
   );
 }

@@ -1,10 +1,12 @@
 // The view of the keys: a list by prefix on one side, and on the other the key that is open, or a
 // live watch of the prefix.
 
-import { fromBase64, fromLabel, fromText, toBase64, toLabel, toPreview } from "./bytes.js";
+import { fromBase64, fromLabel, toBase64, toLabel, toPreview } from "./bytes.js";
 import { bytes, count, plural } from "./format.js";
+import { focusSoon } from "./focus.js";
 import { drawKey } from "./key_pane.js";
 import { KeyList } from "./key_list.js";
+import { drawNewKey } from "./new_key.js";
 import { OpenKey } from "./open_key.js";
 import { button, kbd, notice } from "./parts.js";
 import { drawWatch } from "./watch_pane.js";
@@ -49,8 +51,17 @@ export const keys = {
       h(
         "div",
         { class: hasPane ? "split has-pane" : "split" },
-        h("section", { class: "split-list", "aria-label": "Keys by prefix" }, search(app, it), list(app, it)),
-        h("section", { class: "split-pane", "aria-label": "The key or watch that is open" }, drawPane(app, it)),
+        h(
+          "section",
+          { class: "split-list", "aria-label": "Keys by prefix" },
+          search(app, it),
+          list(app, it),
+        ),
+        h(
+          "section",
+          { class: "split-pane", "aria-label": "The key or watch that is open" },
+          drawPane(app, it),
+        ),
       ),
     ];
   },
@@ -63,7 +74,9 @@ export const keys = {
       k: () => move(-1),
       n: () => newKey(app),
       e: () => it.key.beginEdit() && focusSoon("value"),
-      v: () => it.key.key !== null && showPane(app, app.place.params.pane === "versions" ? null : "versions"),
+      v: () =>
+        it.key.key !== null &&
+        showPane(app, app.place.params.pane === "versions" ? null : "versions"),
       w: () => toggleWatch(app),
       Escape: () => closePane(app, it),
     };
@@ -82,15 +95,26 @@ function build(app) {
   const it = { entered: "", error: null, timer: null, watchedPrefix: null, newLabel: "" };
   const draw = () => app.draw();
   it.list = new KeyList(app.api, draw);
-  const watch = new WatchLog({ onUpdate: draw, onChanges: (changes) => {
-    changes.forEach((change) => it.list.take(change));
-    it.key.take(changes);
-  } });
-  it.key = new OpenKey({ api: app.api, watch, onChange: draw, say: (text) => {
-    app.say(text);
-    it.list.refresh();
-  } });
-  it.log = new WatchLog({ onUpdate: draw, onChanges: (changes) => changes.forEach((change) => it.list.take(change)) });
+  const watch = new WatchLog({
+    onUpdate: draw,
+    onChanges: (changes) => {
+      changes.forEach((change) => it.list.take(change));
+      it.key.take(changes);
+    },
+  });
+  it.key = new OpenKey({
+    api: app.api,
+    watch,
+    onChange: draw,
+    say: (text) => {
+      app.say(text);
+      it.list.refresh();
+    },
+  });
+  it.log = new WatchLog({
+    onUpdate: draw,
+    onChanges: (changes) => changes.forEach((change) => it.list.take(change)),
+  });
   return it;
 }
 
@@ -104,10 +128,16 @@ function watchPrefix(it, prefix) {
 function search(app, it) {
   return h(
     "form",
-    { class: "search", role: "search", on: { submit: (event) => {
-      event.preventDefault();
-      go(app, it.entered, true);
-    } } },
+    {
+      class: "search",
+      role: "search",
+      on: {
+        submit: (event) => {
+          event.preventDefault();
+          go(app, it.entered, true);
+        },
+      },
+    },
     h("label", { class: "hidden", for: "prefix" }, "Prefix of the keys"),
     h("input", {
       id: "prefix",
@@ -117,11 +147,13 @@ function search(app, it) {
       autocapitalize: "off",
       spellcheck: "false",
       value: it.entered,
-      on: { input: (event) => {
-        it.entered = event.target.value;
-        clearTimeout(it.timer);
-        it.timer = setTimeout(() => go(app, it.entered, false), TYPING_MS);
-      } },
+      on: {
+        input: (event) => {
+          it.entered = event.target.value;
+          clearTimeout(it.timer);
+          it.timer = setTimeout(() => go(app, it.entered, false), TYPING_MS);
+        },
+      },
     }),
     button([" New key ", kbd("n")], () => newKey(app)),
     button(["Watch ", kbd("w")], () => toggleWatch(app), {
@@ -143,19 +175,44 @@ function list(app, it) {
     "div",
     { class: "key-list" },
     error && notice("bad", error, " ", keyList.error && retryButtons(keyList)),
-    keyList.read === "stale" && !error && notice("warn",
-      "These are the keys as this server has them. Newer writes may be missing. ",
-      button("Ask the leader", () => keyList.refresh("linearizable"))),
-    !error && keyList.keys.length === 0 && !keyList.isLoading && h("p", { class: "empty" },
-      keyList.prefix === "" ? "The store has no keys." : "No key begins with this."),
-    keyList.keys.length > 0 && h("ul", { class: "keys" }, keyList.keys.map((item) => row(app, item))),
+    keyList.read === "stale" &&
+      !error &&
+      notice(
+        "warn",
+        "These are the keys as this server has them. Newer writes may be missing. ",
+        button("Ask the leader", () => keyList.refresh("linearizable")),
+      ),
+    !error &&
+      keyList.keys.length === 0 &&
+      !keyList.isLoading &&
+      h(
+        "p",
+        { class: "empty" },
+        keyList.prefix === "" ? "The store has no keys." : "No key begins with this.",
+      ),
+    keyList.keys.length > 0 &&
+      h(
+        "ul",
+        { class: "keys" },
+        keyList.keys.map((item) => row(app, item)),
+      ),
     h(
       "div",
       { class: "list-foot" },
       keyList.hasMore && button("More keys", () => keyList.more(), { disabled: keyList.isLoading }),
-      keyList.revision !== null && h("span", { class: "quiet" },
-        `${plural(keyList.keys.length, "key")}${keyList.hasMore ? " of more" : ""}, revision ${count(keyList.revision)}`),
-      keyList.revision !== null && button("Refresh", () => keyList.refresh(), { class: "button-quiet", disabled: keyList.isLoading }),
+      keyList.revision !== null &&
+        h(
+          "span",
+          { class: "quiet" },
+          plural(keyList.keys.length, "key"),
+          keyList.hasMore && " of more",
+          `, revision ${count(keyList.revision)}`,
+        ),
+      keyList.revision !== null &&
+        button("Refresh", () => keyList.refresh(), {
+          class: "button-quiet",
+          disabled: keyList.isLoading,
+        }),
     ),
   );
 }
@@ -184,11 +241,18 @@ function row(app, item) {
         href: app.href({ view: "keys", params: { prefix, key: label } }),
       },
       h("span", { class: "key-name" }, label),
-      h("span", { class: "key-facts" },
+      h(
+        "span",
+        { class: "key-facts" },
         bytes(item.value_bytes),
         item.lease !== null && " · lease",
-        item.expires_s > 0 && " · expires"),
-      h("span", { class: "key-preview" }, toPreview(fromBase64(item.value ?? ""), PREVIEW_CHARACTERS)),
+        item.expires_s > 0 && " · expires",
+      ),
+      h(
+        "span",
+        { class: "key-preview" },
+        toPreview(fromBase64(item.value ?? ""), PREVIEW_CHARACTERS),
+      ),
     ),
   );
 }
@@ -196,67 +260,25 @@ function row(app, item) {
 function drawPane(app, it) {
   const { pane = null, key = null } = app.place.params;
   if (pane === "watch") return drawWatch(app, it.log, toLabel(fromBase64(it.watchedPrefix ?? "")));
-  if (pane === "new") return newKeyForm(app, it);
+  if (pane === "new") return drawNewKey(app, it, () => showPane(app, null));
   if (key !== null && it.key.key !== null) return drawKey(app, it.key);
-  return h("div", { class: "pane-empty" },
-    h("p", null, "Choose a key to see its value and its versions."),
-    h("p", { class: "quiet" }, kbd("/"), " search ", kbd("n"), " new key ", kbd("w"), " watch the prefix ", kbd("?"), " all keys"));
-}
-
-function newKeyForm(app, it) {
   return h(
-    "form",
-    { class: "pane-body", on: { submit: (event) => {
-      event.preventDefault();
-      openNew(app, it, event.target.elements.key.value);
-    } } },
-    h("h2", null, "New key"),
-    h("label", { class: "field" }, "Key",
-      h("input", {
-        id: "new-key",
-        name: "key",
-        type: "text",
-        required: true,
-        autocomplete: "off",
-        autocapitalize: "off",
-        spellcheck: "false",
-        value: it.newLabel,
-        on: { input: (event) => { it.newLabel = event.target.value; } },
-        ref: (node) => queueMicrotask(() => node.focus()),
-      })),
-    it.newError && notice("bad", it.newError),
-    h("p", { class: "quiet" }, "No spaces. Bytes that are not text are written \\x and two digits."),
-    h("div", { class: "buttons" },
-      button("Cancel", () => showPane(app, null)),
-      h("button", { type: "submit", class: "button button-main" }, "Go on")),
+    "div",
+    { class: "pane-empty" },
+    h("p", null, "Choose a key to see its value and its versions."),
+    h(
+      "p",
+      { class: "quiet" },
+      kbd("/"),
+      " search ",
+      kbd("n"),
+      " new key ",
+      kbd("w"),
+      " watch the prefix ",
+      kbd("?"),
+      " all keys",
+    ),
   );
-}
-
-/** Opens a key that may be absent, ready to be written. */
-async function openNew(app, it, label) {
-  it.newError = faultOfKey(label, app.api.session?.limits);
-  if (it.newError !== null) return app.draw();
-  it.newLabel = "";
-  app.go({ view: "keys", params: { prefix: app.place.params.prefix, key: label } });
-  await it.key.refresh();
-  if (it.key.current?.found) app.say("This key is there already.");
-  else if (it.key.beginEdit()) focusSoon("value");
-  return undefined;
-}
-
-/** What is wrong with the label of a key, in a sentence, or `null`. */
-export function faultOfKey(label, limits) {
-  let key;
-  try {
-    key = fromLabel(label);
-  } catch (error) {
-    return error.message;
-  }
-  if (key.length === 0) return "A key has one byte at least.";
-  const max = limits?.key_bytes_max ?? 250;
-  if (key.length > max) return `The key has ${key.length} bytes; the most is ${max}.`;
-  if (key.some((byte) => byte <= 0x20 || byte === 0x7f)) return "A key has no spaces and no control characters.";
-  return fromText(label).length === 0 ? "A key has one byte at least." : null;
 }
 
 function newKey(app) {
@@ -276,7 +298,8 @@ function showPane(app, pane) {
 }
 
 function closePane(app, it) {
-  if (it.key.edit !== null) return it.key.isDirty ? app.say("Save or give up the edit first.") : it.key.cancelEdit();
+  if (it.key.edit !== null)
+    return it.key.isDirty ? app.say("Save or give up the edit first.") : it.key.cancelEdit();
   const { prefix } = app.place.params;
   return app.go({ view: "keys", params: { prefix } });
 }
@@ -286,11 +309,7 @@ function move(step) {
   const rows = [...document.querySelectorAll("[data-move]")];
   if (rows.length === 0) return;
   const at = rows.indexOf(document.activeElement);
-  const current = at >= 0 ? at : rows.findIndex((node) => node.getAttribute("aria-current") === "true");
+  const current =
+    at >= 0 ? at : rows.findIndex((node) => node.getAttribute("aria-current") === "true");
   rows[Math.min(rows.length - 1, Math.max(0, current + step))].focus();
-}
-
-/** Focuses an element that the next drawing makes. */
-export function focusSoon(id) {
-  requestAnimationFrame(() => requestAnimationFrame(() => document.getElementById(id)?.focus()));
 }

@@ -14,7 +14,14 @@ const FAILURES_MIN = 2;
 /** `onChange` is called when there is something to draw; `draft`, `place` and `theme` tell what
  * is to be taken along. */
 export class Mover {
-  constructor({ onChange, draft, place, theme, find = findLiving, go = (url) => location.assign(url) }) {
+  constructor({
+    onChange,
+    draft,
+    place,
+    theme,
+    find = findLiving,
+    go = (url) => location.assign(url),
+  }) {
     Object.assign(this, { onChange, draft, place, theme, find, go });
     this.isStaying = false;
     this.isMoving = false;
@@ -55,7 +62,8 @@ export class Mover {
     this.hasAsked = true;
     this.target = target;
     if (target === null) this.again = setTimeout(() => this.isLost && this.ask(), ASK_AGAIN_MS);
-    else if (this.willMove) this.timer = setTimeout(() => this.willMove && this.moveTo(target), MOVE_AFTER_MS);
+    else if (this.willMove)
+      this.timer = setTimeout(() => this.willMove && this.moveTo(target), MOVE_AFTER_MS);
     this.onChange();
   }
 

@@ -46,7 +46,8 @@ export class OpenKey {
       const current = await this.api.get("/key", { key: toQuery(key), read });
       if (key !== this.key) return;
       this.current = current;
-      if (this.edit !== null && this.edit.status !== "saving") this.edit = conflict(this.edit, current);
+      if (this.edit !== null && this.edit.status !== "saving")
+        this.edit = conflict(this.edit, current);
       this.watch.start({ key }, current.revision + 1);
     } catch (error) {
       if (key !== this.key) return;
@@ -65,7 +66,8 @@ export class OpenKey {
         ? await this.api.get("/key", { key: toQuery(this.key) }).catch(() => this.current)
         : asCurrent(change);
       // What the page saves itself comes back by the watch, maybe before the answer.
-      if (this.edit !== null && this.edit.status !== "saving") this.edit = conflict(this.edit, this.current);
+      if (this.edit !== null && this.edit.status !== "saving")
+        this.edit = conflict(this.edit, this.current);
     }
     if (this.versions !== null) this.loadVersions();
     this.onChange();
@@ -77,11 +79,22 @@ export class OpenKey {
   async loadVersions(isOlder = false) {
     const { key } = this;
     const shown = this.versions?.items ?? [];
-    this.versions = { items: shown, compacted: null, hasMore: false, ...this.versions, isLoading: true, error: null };
+    this.versions = {
+      items: shown,
+      compacted: null,
+      hasMore: false,
+      ...this.versions,
+      isLoading: true,
+      error: null,
+    };
     this.onChange();
     const before = isOlder ? shown.at(-1)?.mod_revision : null;
     try {
-      const page = await this.api.get("/revisions", { key: toQuery(key), before, limit: VERSIONS_LIMIT });
+      const page = await this.api.get("/revisions", {
+        key: toQuery(key),
+        before,
+        limit: VERSIONS_LIMIT,
+      });
       if (key !== this.key) return;
       this.versions = {
         items: isOlder ? [...shown, ...page.revisions] : page.revisions,
@@ -103,7 +116,10 @@ export class OpenKey {
     this.onChange();
     const { version } = this;
     try {
-      version.current = await this.api.get("/key", { key: toQuery(this.key), at: item.mod_revision });
+      version.current = await this.api.get("/key", {
+        key: toQuery(this.key),
+        at: item.mod_revision,
+      });
     } catch (error) {
       version.error = error;
     }
@@ -177,7 +193,10 @@ export class OpenKey {
 
   /** Deletes the key, if it is as it was shown. */
   async remove(modRevision) {
-    const { revision } = await this.api.post("/delete", { key: this.key, mod_revision: modRevision });
+    const { revision } = await this.api.post("/delete", {
+      key: this.key,
+      mod_revision: modRevision,
+    });
     await this.refresh();
     return `Deleted at revision ${revision}.`;
   }
@@ -203,13 +222,15 @@ export class OpenKey {
     try {
       now = await this.api.get("/key", { key: toQuery(edit.key) });
     } catch {
-      const text = `${error.message} It is not known whether the value was saved; saving again is safe.`;
+      const text = `${error.message} Maybe the value was saved; saving again is safe.`;
       this.edit = { ...edit, status: "editing", error: text };
       return;
     }
     const outcome = outcomeOf(edit, request, now);
     if (outcome === "done") {
-      this.finish(`${error.message} The value was saved all the same, as revision ${now.mod_revision}.`);
+      this.finish(
+        `${error.message} The value was saved all the same, as revision ${now.mod_revision}.`,
+      );
     } else if (outcome === "other") {
       this.edit = conflict({ ...edit, status: "editing" }, now);
     } else {

@@ -8,12 +8,11 @@ export function facts(items, className = "facts") {
   return h(
     "dl",
     { class: className },
-    items.filter((item) => item !== null).map(([name, value, title = null]) => h(
-      "div",
-      { key: name, title },
-      h("dt", null, name),
-      h("dd", null, value),
-    )),
+    items
+      .filter((item) => item !== null)
+      .map(([name, value, title = null]) =>
+        h("div", { key: name, title }, h("dt", null, name), h("dd", null, value)),
+      ),
   );
 }
 
@@ -28,33 +27,60 @@ export function table({ caption, columns, rows, keyOf, rowClass = () => null, em
       "table",
       { class: "cards" },
       h("caption", { class: "hidden" }, caption),
-      h("thead", null, h("tr", null, columns.map((column) => h(
-        "th",
-        { key: column.title, scope: "col", class: column.class },
-        column.title,
-      )))),
-      h("tbody", null, rows.map((row) => h(
-        "tr",
-        { key: keyOf(row), class: rowClass(row) },
-        columns.map((column, index) => h(
-          index === 0 ? "th" : "td",
-          { key: column.title, class: column.class, "data-label": column.title, scope: index === 0 ? "row" : null },
-          column.cell(row),
-        )),
-      ))),
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          columns.map((column) =>
+            h("th", { key: column.title, scope: "col", class: column.class }, column.title),
+          ),
+        ),
+      ),
+      h(
+        "tbody",
+        null,
+        rows.map((row) =>
+          h(
+            "tr",
+            { key: keyOf(row), class: rowClass(row) },
+            columns.map((column, index) =>
+              h(
+                index === 0 ? "th" : "td",
+                {
+                  key: column.title,
+                  class: column.class,
+                  "data-label": column.title,
+                  scope: index === 0 ? "row" : null,
+                },
+                column.cell(row),
+              ),
+            ),
+          ),
+        ),
+      ),
     ),
   );
 }
 
 /** A sentence about something that went wrong, or that a person has to know. */
 export function notice(level, ...content) {
-  return h("div", { class: `notice notice-${level}`, role: level === "bad" ? "alert" : "status" }, content);
+  return h(
+    "div",
+    { class: `notice notice-${level}`, role: level === "bad" ? "alert" : "status" },
+    content,
+  );
 }
 
 /** A button. */
 export function button(label, onClick, props = {}) {
   const { class: extra = "", ...others } = props;
-  return h("button", { type: "button", class: `button ${extra}`.trim(), on: { click: onClick }, ...others }, label);
+  return h(
+    "button",
+    { type: "button", class: `button ${extra}`.trim(), on: { click: onClick }, ...others },
+    label,
+  );
 }
 
 /** The key of a shortcut, as a hint. */
@@ -68,18 +94,20 @@ export function choice(legend, name, choices, chosen, onChoose) {
     "fieldset",
     { class: "choice" },
     h("legend", { class: "hidden" }, legend),
-    choices.map(([value, label]) => h(
-      "label",
-      { key: value, class: value === chosen ? "is-chosen" : null },
-      h("input", {
-        type: "radio",
-        name,
-        value,
-        checked: value === chosen,
-        on: { change: () => onChoose(value) },
-      }),
-      h("span", null, label),
-    )),
+    choices.map(([value, label]) =>
+      h(
+        "label",
+        { key: value, class: value === chosen ? "is-chosen" : null },
+        h("input", {
+          type: "radio",
+          name,
+          value,
+          checked: value === chosen,
+          on: { change: () => onChoose(value) },
+        }),
+        h("span", null, label),
+      ),
+    ),
   );
 }
 

@@ -27,7 +27,11 @@ export function plot({ title, samples, series, format, axis, windowMs, cursor, n
       "figcaption",
       { class: "plot-head" },
       h("h3", { class: "plot-title" }, title),
-      h("ul", { class: "legend" }, series.map((it) => legend(it, shown, format))),
+      h(
+        "ul",
+        { class: "legend" },
+        series.map((it) => legend(it, shown, format)),
+      ),
     ),
     h(
       "div",
@@ -46,7 +50,8 @@ export function plot({ title, samples, series, format, axis, windowMs, cursor, n
       drawing(samples, series, frame, chosen),
       h("span", { class: "axis axis-top", "aria-hidden": "true" }, format(max)),
       h("span", { class: "axis axis-bottom", "aria-hidden": "true" }, format(0)),
-      chosen && h("span", { class: "axis axis-cursor", "aria-hidden": "true" }, moment(chosen.at_ms, toMs)),
+      chosen &&
+        h("span", { class: "axis axis-cursor", "aria-hidden": "true" }, moment(chosen.at_ms, toMs)),
       samples.length === 0 && h("span", { class: "plot-empty" }, "No samples yet"),
     ),
     note && h("p", { class: "plot-note" }, note),
@@ -69,22 +74,34 @@ function drawing(samples, series, frame, chosen) {
   const x = chosen && ((chosen.at_ms - frame.fromMs) / (frame.toMs - frame.fromMs)) * WIDTH;
   return h(
     "svg",
-    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true", focusable: "false" },
-    [0, 0.5, 1].map((part) => h("line", {
-      key: `grid-${part}`,
-      class: part === 1 ? "grid grid-zero" : "grid",
-      x1: 0,
-      x2: WIDTH,
-      y1: part * HEIGHT,
-      y2: part * HEIGHT,
-    })),
+    {
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      preserveAspectRatio: "none",
+      "aria-hidden": "true",
+      focusable: "false",
+    },
+    [0, 0.5, 1].map((part) =>
+      h("line", {
+        key: `grid-${part}`,
+        class: part === 1 ? "grid grid-zero" : "grid",
+        x1: 0,
+        x2: WIDTH,
+        y1: part * HEIGHT,
+        y2: part * HEIGHT,
+      }),
+    ),
     chosen && h("line", { key: "cursor", class: "cursor", x1: x, x2: x, y1: 0, y2: HEIGHT }),
-    // The first series is drawn last, above the others. A line of failures is drawn when there is one.
-    [...series].reverse().filter((it) => it.look !== "bad" || largest(samples, [it]) > 0).map(({ name, value, look }) => h("path", {
-      key: `series-${name}`,
-      class: `series series-${look}`,
-      d: path(samples, value, frame),
-    })),
+    // The first series is drawn last, above the others. Failures are drawn when there are any.
+    [...series]
+      .reverse()
+      .filter((it) => it.look !== "bad" || largest(samples, [it]) > 0)
+      .map(({ name, value, look }) =>
+        h("path", {
+          key: `series-${name}`,
+          class: `series series-${look}`,
+          d: path(samples, value, frame),
+        }),
+      ),
   );
 }
 

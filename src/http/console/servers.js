@@ -11,16 +11,24 @@ export const servers = {
   /** A link to one server scrolls to it. */
   enter(app) {
     const { id } = app.place.params;
-    if (id) requestAnimationFrame(() => document.getElementById(`server-${id}`)?.scrollIntoView({ block: "nearest" }));
+    if (id)
+      requestAnimationFrame(() =>
+        document.getElementById(`server-${id}`)?.scrollIntoView({ block: "nearest" }),
+      );
   },
   draw(app) {
     const { state } = app.cluster;
-    if (state === null) return [h("h1", null, "Servers"), h("p", { class: "empty" }, "Waiting for the server.")];
+    if (state === null)
+      return [h("h1", null, "Servers"), h("p", { class: "empty" }, "Waiting for the server.")];
     return [
       h("h1", null, "Servers"),
       h("p", { class: "lead" }, quorumSentence(state)),
       state.change && change(app, state.change),
-      h("div", { class: "server-cards" }, state.members.map((member) => card(app, state, member))),
+      h(
+        "div",
+        { class: "server-cards" },
+        state.members.map((member) => card(app, state, member)),
+      ),
       past(state),
     ];
   },
@@ -28,9 +36,12 @@ export const servers = {
 
 function quorumSentence(state) {
   const here = state.here === null ? "an unknown number is here" : `${count(state.here)} are here`;
-  const spare = state.can_lose === null
-    ? ""
-    : state.can_lose < 0 ? " Nothing can be written." : ` ${count(state.can_lose)} may fail before writes stop.`;
+  const spare =
+    state.can_lose === null
+      ? ""
+      : state.can_lose < 0
+        ? " Nothing can be written."
+        : ` ${count(state.can_lose)} may fail before writes stop.`;
   return `${count(state.voters)} voters, ${count(state.needed)} are needed, ${here}.${spare}`;
 }
 
@@ -41,15 +52,17 @@ function change(app, { number, what, age_ms: age, waits_for: waits }) {
     age !== null && ` It runs for ${duration(age)}.`,
     waits && ` It waits for: ${waits}.`,
     " ",
-    button("Take it back", () => ask(app, {
-      title: `Take change ${number} back?`,
-      action: "Take it back",
-      body: () => h("p", null, `“${what}” is undone, if its new voter has not caught up yet.`),
-      run: async () => {
-        await app.api.post("/members/cancel", { change: number });
-        return `Change ${number} is taken back.`;
-      },
-    })),
+    button("Take it back", () =>
+      ask(app, {
+        title: `Take change ${number} back?`,
+        action: "Take it back",
+        body: () => h("p", null, `“${what}” is undone, if its new voter has not caught up yet.`),
+        run: async () => {
+          await app.api.post("/members/cancel", { change: number });
+          return `Change ${number} is taken back.`;
+        },
+      }),
+    ),
   );
 }
 
@@ -61,7 +74,9 @@ function card(app, state, member) {
     {
       key: member.id,
       id: `server-${member.id}`,
-      class: ["card", member.id === state.leader && "is-leader", isChosen && "is-chosen"].filter(Boolean).join(" "),
+      class: ["card", member.id === state.leader && "is-leader", isChosen && "is-chosen"]
+        .filter(Boolean)
+        .join(" "),
       "aria-labelledby": `server-title-${member.id}`,
     },
     h(
@@ -78,8 +93,9 @@ function card(app, state, member) {
     facts(position(state, member)),
     report && facts(machine(state, member)),
     report === null && h("p", { class: "quiet" }, "It has told nothing of itself."),
-    report !== null && member.report_age_ms > 5_000
-      && h("p", { class: "quiet" }, `Told ${duration(member.report_age_ms)} ago.`),
+    report !== null &&
+      member.report_age_ms > 5_000 &&
+      h("p", { class: "quiet" }, `Told ${duration(member.report_age_ms)} ago.`),
     actions(app, state, member),
   );
 }
@@ -93,24 +109,36 @@ function snapshotProgress({ snapshot }) {
 function checks(report) {
   const failed = report?.checks.filter((check) => !check.ok) ?? [];
   if (failed.length === 0) return null;
-  return h("ul", { class: "checks" }, failed.map((check) => h(
-    "li",
-    { key: check.name },
-    h("code", null, check.name),
-    " ",
-    check.text,
-  )));
+  return h(
+    "ul",
+    { class: "checks" },
+    failed.map((check) =>
+      h("li", { key: check.name }, h("code", null, check.name), " ", check.text),
+    ),
+  );
 }
 
 function position(state, member) {
   const report = member.report ?? {};
   return [
-    ["Behind", behind(member.behind_entries, member.behind_ms), "Log entries that it lacks, against the leader's log"],
-    ["Heard", member.id === state.leader ? "leads" : ago(member.seen_age_ms), "When the leader heard it last"],
+    [
+      "Behind",
+      behind(member.behind_entries, member.behind_ms),
+      "Log entries that it lacks, against the leader's log",
+    ],
+    [
+      "Heard",
+      member.id === state.leader ? "leads" : ago(member.seen_age_ms),
+      "When the leader heard it last",
+    ],
     ["Last entry", count(report.last_log_index)],
     ["Committed", count(report.commit_index)],
     ["Applied", count(report.last_applied)],
-    ["Snapshot", report.snapshot_index ? count(report.snapshot_index) : "none", "The last entry in its newest snapshot"],
+    [
+      "Snapshot",
+      report.snapshot_index ? count(report.snapshot_index) : "none",
+      "The last entry in its newest snapshot",
+    ],
   ];
 }
 
@@ -120,7 +148,10 @@ function machine(state, member) {
   return [
     ["Sync 99 %", latency(report.fsync_p99_ms), "1 of 100 syncs of its log takes longer"],
     ["Log", `${bytes(report.log_bytes)} in ${count(report.log_files)}`],
-    ["Disk free", `${bytes(report.disk_free_bytes)} (${percent(report.disk_free_bytes, report.disk_bytes)})`],
+    [
+      "Disk free",
+      `${bytes(report.disk_free_bytes)} (${percent(report.disk_free_bytes, report.disk_bytes)})`,
+    ],
     ["Memory", bytes(report.resident_bytes)],
     ["Store", limited(report.store_bytes, report.store_bytes_max)],
     ["History", limited(report.history_bytes, report.history_bytes_max)],
@@ -129,8 +160,15 @@ function machine(state, member) {
     ["Up", duration(report.uptime_seconds * 1000)],
     ["Version", report.version],
     ["Formats", report.formats.join(" to ")],
-    ["Clock", offset === null ? "–" : Math.abs(offset) < 500 ? "agrees" : `${offset > 0 ? "+" : "−"}${duration(Math.abs(offset))}`,
-      "Its wall clock against that of the server of this page"],
+    [
+      "Clock",
+      offset === null
+        ? "–"
+        : Math.abs(offset) < 500
+          ? "agrees"
+          : `${offset > 0 ? "+" : "−"}${duration(Math.abs(offset))}`,
+      "Its wall clock against that of the server of this page",
+    ],
     ["Clients", h("code", null, member.client_address ?? "–")],
     ["Servers", h("code", null, member.log_address ?? "–")],
     ["HTTP", httpLink(state, member)],
@@ -140,7 +178,11 @@ function machine(state, member) {
 function httpLink(state, member) {
   if (!member.http_address) return "none";
   if (member.id === state.server) return h("code", null, member.http_address);
-  return h("a", { href: `http://${member.http_address}/#/servers`, rel: "noreferrer" }, h("code", null, member.http_address));
+  return h(
+    "a",
+    { href: `http://${member.http_address}/#/servers`, rel: "noreferrer" },
+    h("code", null, member.http_address),
+  );
 }
 
 function limited(used, max) {
@@ -152,15 +194,23 @@ function ago(ms) {
 }
 
 function actions(app, state, member) {
-  const canLead = member.kind === "voter" && member.id !== state.leader && !isOutOfStep(member)
-    && member.state !== "draining";
+  const canLead =
+    member.kind === "voter" &&
+    member.id !== state.leader &&
+    !isOutOfStep(member) &&
+    member.state !== "draining";
   const isBusy = state.change !== null || state.leader === null || !app.cluster.isLive;
   return h(
     "div",
     { class: "card-actions" },
-    canLead && button("Make it the leader", () => askTransfer(app, state, member), { disabled: isBusy }),
-    member.kind === "learner" && button("Promote", () => askPromote(app, member), { disabled: isBusy }),
-    button("Remove", () => askRemove(app, state, member), { disabled: isBusy, class: "button-quiet" }),
+    canLead &&
+      button("Make it the leader", () => askTransfer(app, state, member), { disabled: isBusy }),
+    member.kind === "learner" &&
+      button("Promote", () => askPromote(app, member), { disabled: isBusy }),
+    button("Remove", () => askRemove(app, state, member), {
+      disabled: isBusy,
+      class: "button-quiet",
+    }),
   );
 }
 
@@ -168,9 +218,14 @@ function askTransfer(app, state, member) {
   ask(app, {
     title: `Make server ${member.id} the leader?`,
     action: "Hand over",
-    body: () => h("p", null, `Server ${state.leader} hands the leadership over. Commands wait meanwhile, for `
-      + "milliseconds as a rule, and none is lost. If server "
-      + `${member.id} cannot take over, server ${state.leader} goes on.`),
+    body: () =>
+      h(
+        "p",
+        null,
+        `Server ${state.leader} hands the leadership over. Commands wait meanwhile, for ` +
+          "milliseconds as a rule, and none is lost. If server " +
+          `${member.id} cannot take over, server ${state.leader} goes on.`,
+      ),
     run: async () => {
       const answer = await app.api.post("/members/transfer", { to: member.id });
       return answer.already
@@ -189,7 +244,8 @@ function askPromote(app, member) {
       h("p", null, "It gets a vote as soon as it has caught up."),
       planTable(dialog.plan),
     ],
-    run: async () => changeSentence(await app.api.post("/members/promote", { id: member.id, dry_run: false })),
+    run: async () =>
+      changeSentence(await app.api.post("/members/promote", { id: member.id, dry_run: false })),
   });
 }
 
@@ -201,11 +257,16 @@ function askRemove(app, state, member) {
     typed: String(member.id),
     plan: () => app.api.post("/members/remove", { id: member.id, dry_run: true }),
     body: (dialog) => [
-      h("p", null, `Its id is never used again: to bring the machine back, add it as a new server. `
-        + (member.id === state.leader ? "It leads now, and hands over first." : "")),
+      h(
+        "p",
+        null,
+        `Its id is never used again: to bring the machine back, add it as a new server. ` +
+          (member.id === state.leader ? "It leads now, and hands over first." : ""),
+      ),
       planTable(dialog.plan),
     ],
-    run: async () => changeSentence(await app.api.post("/members/remove", { id: member.id, dry_run: false })),
+    run: async () =>
+      changeSentence(await app.api.post("/members/remove", { id: member.id, dry_run: false })),
   });
 }
 
@@ -227,14 +288,30 @@ function planTable(answer) {
   return h(
     "table",
     { class: "plan" },
-    h("thead", null, h("tr", null, ["", "now", "after"].map((text) => h("th", { key: text, scope: "col", class: "number" }, text)))),
-    h("tbody", null, rows.map(([name, before, after]) => h(
-      "tr",
-      { key: name },
-      h("th", { scope: "row" }, name),
-      h("td", { class: "number" }, before),
-      h("td", { class: before === after ? "number" : "number is-changed" }, after),
-    ))),
+    h(
+      "thead",
+      null,
+      h(
+        "tr",
+        null,
+        ["", "now", "after"].map((text) =>
+          h("th", { key: text, scope: "col", class: "number" }, text),
+        ),
+      ),
+    ),
+    h(
+      "tbody",
+      null,
+      rows.map(([name, before, after]) =>
+        h(
+          "tr",
+          { key: name },
+          h("th", { scope: "row" }, name),
+          h("td", { class: "number" }, before),
+          h("td", { class: before === after ? "number" : "number is-changed" }, after),
+        ),
+      ),
+    ),
   );
 }
 
@@ -244,12 +321,27 @@ function past(state) {
     "section",
     { "aria-labelledby": "past-title" },
     h("h2", { id: "past-title" }, "Changes that ended"),
-    h("ul", { class: "plain" },
-      [...state.ended].reverse().map((it) => h("li", { key: `ended-${it.number}` },
-        `Change ${it.number}: ${it.what}, `,
-        h("span", { class: it.is_done ? null : "quiet" }, it.is_done ? "done" : "taken back"))),
-      state.removed.map((it) => h("li", { key: `removed-${it.id}` },
-        `Server ${it.id} was removed by entry ${count(it.index)}.`))),
+    h(
+      "ul",
+      { class: "plain" },
+      [...state.ended]
+        .reverse()
+        .map((it) =>
+          h(
+            "li",
+            { key: `ended-${it.number}` },
+            `Change ${it.number}: ${it.what}, `,
+            h("span", { class: it.is_done ? null : "quiet" }, it.is_done ? "done" : "taken back"),
+          ),
+        ),
+      state.removed.map((it) =>
+        h(
+          "li",
+          { key: `removed-${it.id}` },
+          `Server ${it.id} was removed by entry ${count(it.index)}.`,
+        ),
+      ),
+    ),
     h("p", { class: "quiet" }, `This was known at ${moment(state.at_ms, state.at_ms)}.`),
   );
 }

@@ -48,6 +48,8 @@ export function listen(target, actions) {
 }
 
 function isTyping(node) {
-  return node instanceof Element
-    && node.matches("input:not([type=radio]):not([type=checkbox]), textarea, select");
+  return (
+    node instanceof Element &&
+    node.matches("input:not([type=radio]):not([type=checkbox]), textarea, select")
+  );
 }

@@ -27,28 +27,40 @@ export const terms = {
     const now = state?.at_ms ?? 0;
     return [
       h("h1", null, "Terms"),
-      h("p", { class: "lead" },
+      h(
+        "p",
+        { class: "lead" },
         "A term has one leader at most. This is what ",
         state === null ? "the server" : `server ${state.server}`,
-        " has seen since its process started, the newest first."),
+        " has seen since its process started, the newest first.",
+      ),
       items.length > 0 && band(items, now),
       table({
         caption: "The terms that this server has seen, the newest first",
         rows: items,
         keyOf: (term) => term.term,
-        rowClass: (term) => (term.ended_at_ms === null && term.leader !== null ? "is-leader" : null),
+        rowClass: (term) =>
+          term.ended_at_ms === null && term.leader !== null ? "is-leader" : null,
         empty: "This server has seen no term yet.",
         columns: [
           { title: "Term", cell: (term) => `Term ${count(term.term)}` },
           { title: "Leader", cell: leaderOf },
           { title: "Began", class: "number", cell: (term) => moment(term.began_at_ms, now) },
-          { title: "Elected after", class: "number", cell: (term) => (
-            term.elected_at_ms === null ? "–" : duration(term.elected_at_ms - term.began_at_ms)) },
+          {
+            title: "Elected after",
+            class: "number",
+            cell: (term) =>
+              term.elected_at_ms === null ? "–" : duration(term.elected_at_ms - term.began_at_ms),
+          },
           { title: "Lasted", class: "number", cell: (term) => lasted(term, now) },
-          { title: "Why it began", class: "wide", cell: (term) => [
-            CAUSES[term.cause] ?? term.cause,
-            term.cause_text && h("span", { class: "quiet" }, ` ${term.cause_text}`),
-          ] },
+          {
+            title: "Why it began",
+            class: "wide",
+            cell: (term) => [
+              CAUSES[term.cause] ?? term.cause,
+              term.cause_text && h("span", { class: "quiet" }, ` ${term.cause_text}`),
+            ],
+          },
         ],
       }),
     ];
@@ -72,22 +84,24 @@ function band(items, now) {
   return h(
     "ol",
     { class: "band", "aria-label": "The last terms, the oldest first" },
-    widths(shown.map((term) => Math.max(0, (term.ended_at_ms ?? now) - term.began_at_ms))).map((width, index) => {
-      const term = shown[index];
-      const who = term.leader === null ? "nobody led" : `server ${term.leader} led`;
-      const length = duration((term.ended_at_ms ?? now) - term.began_at_ms);
-      return h(
-        "li",
-        {
-          key: term.term,
-          class: bandClass(term),
-          title: `Term ${term.term}: ${who}, ${length}`,
-          style: { "flex-grow": String(width) },
-        },
-        h("span", { class: "band-label" }, term.leader === null ? "none" : String(term.leader)),
-        h("span", { class: "hidden" }, `Term ${term.term}: ${who} for ${length}.`),
-      );
-    }),
+    widths(shown.map((term) => Math.max(0, (term.ended_at_ms ?? now) - term.began_at_ms))).map(
+      (width, index) => {
+        const term = shown[index];
+        const who = term.leader === null ? "nobody led" : `server ${term.leader} led`;
+        const length = duration((term.ended_at_ms ?? now) - term.began_at_ms);
+        return h(
+          "li",
+          {
+            key: term.term,
+            class: bandClass(term),
+            title: `Term ${term.term}: ${who}, ${length}`,
+            style: { "flex-grow": String(width) },
+          },
+          h("span", { class: "band-label" }, term.leader === null ? "none" : String(term.leader)),
+          h("span", { class: "hidden" }, `Term ${term.term}: ${who} for ${length}.`),
+        );
+      },
+    ),
   );
 }
 

@@ -8,7 +8,15 @@ const SVG = "http://www.w3.org/2000/svg";
  * (CSS properties), `key` (the identity among the siblings), `ref` (called with the element). */
 export function h(tag, props, ...children) {
   const { key = null, on = {}, style = {}, ref = null, ...attributes } = props ?? {};
-  return { tag, key, on, style, ref, attributes, children: children.flat(Infinity).filter(isShown) };
+  return {
+    tag,
+    key,
+    on,
+    style,
+    ref,
+    attributes,
+    children: children.flat(Infinity).filter(isShown),
+  };
 }
 
 /** Makes the children of `parent` what `children` describe. */
@@ -28,7 +36,8 @@ function patchChildren(parent, children) {
   for (const child of children) {
     const node = reuse(at, child, keyed) ?? create(parent, child);
     // A node that is moved loses its focus, so those before it that nobody wants go first.
-    while (at && at !== node && node.parentNode === parent && !wanted.has(at.vkey)) at = removed(at);
+    while (at && at !== node && node.parentNode === parent && !wanted.has(at.vkey))
+      at = removed(at);
     if (node === at) at = at.nextSibling;
     else parent.insertBefore(node, at);
     update(node, child);
@@ -57,9 +66,7 @@ function create(parent, child) {
   const document = parent.ownerDocument;
   if (typeof child !== "object") return document.createTextNode("");
   const isSvg = child.tag === "svg" || parent.namespaceURI === SVG;
-  const node = isSvg
-    ? document.createElementNS(SVG, child.tag)
-    : document.createElement(child.tag);
+  const node = isSvg ? document.createElementNS(SVG, child.tag) : document.createElement(child.tag);
   node.vtag = child.tag;
   node.vkey = child.key;
   node.vattributes = {};
@@ -88,9 +95,10 @@ function updateAttributes(node, attributes) {
   }
   for (const [name, value] of Object.entries(attributes)) {
     // A person may have changed what an input holds, so it is compared with the element itself.
-    const isSame = name === "value" || name === "checked" || name === "open"
-      ? node[name] === value
-      : node.vattributes[name] === value;
+    const isSame =
+      name === "value" || name === "checked" || name === "open"
+        ? node[name] === value
+        : node.vattributes[name] === value;
     if (!isSame) setAttribute(node, name, value);
   }
   node.vattributes = attributes;

@@ -30,7 +30,9 @@ export function judge(state, terms = []) {
     ...changePoints(state),
   ].sort((one, other) => LEVELS.indexOf(other.level) - LEVELS.indexOf(one.level));
   const { level, detail } = quorum(state);
-  const levels = [level, ...points.map((point) => point.level)].map((it) => (it === "info" ? "ok" : it));
+  const levels = [level, ...points.map((point) => point.level)].map((it) =>
+    it === "info" ? "ok" : it,
+  );
   const worst = Math.max(...levels.map((it) => LEVELS.indexOf(it)));
   return { level: LEVELS[worst], title: titleOf(state), detail, points };
 }
@@ -58,29 +60,54 @@ function titleOf(state) {
 function quorum(state) {
   const { leader, voters, needed, here, can_lose: spare } = state;
   if (leader === null) {
-    const answering = state.members.filter((member) => member.kind !== "learner" && answers(state, member)).length;
-    return { level: "bad", detail: `Nothing can be written until one is elected. ${count(needed)} of `
-      + `${plural(voters, "voter")} are needed; ${count(answering)} answer server ${state.server}.` };
+    const answering = state.members.filter(
+      (member) => member.kind !== "learner" && answers(state, member),
+    ).length;
+    return {
+      level: "bad",
+      detail:
+        `Nothing can be written until one is elected. ${count(needed)} of ` +
+        `${plural(voters, "voter")} are needed; ${count(answering)} answer server ${state.server}.`,
+    };
   }
   if (spare === null) {
-    return { level: "warn", detail: `The leader does not answer server ${state.server}: what is known of the others `
-      + `is ${duration(state.members_age_ms)} old, and comes from server ${state.members_from}.` };
+    return {
+      level: "warn",
+      detail:
+        `The leader does not answer server ${state.server}: what is known of the others ` +
+        `is ${duration(state.members_age_ms)} old, and comes from server ${state.members_from}.`,
+    };
   }
   if (spare < 0) {
-    return { level: "bad", detail: `Writes have stopped: ${count(here)} of ${plural(voters, "voter")} are here, and `
-      + `${count(needed)} are needed. Start one of the missing servers.` };
+    return {
+      level: "bad",
+      detail:
+        `Writes have stopped: ${count(here)} of ${plural(voters, "voter")} are here, and ` +
+        `${count(needed)} are needed. Start one of the missing servers.`,
+    };
   }
   if (spare === 0) {
     return voters < 3
-      ? { level: "ok", detail: voters === 1 ? "It is the only voter: nothing may fail." : "Both voters are needed: none may fail." }
+      ? {
+          level: "ok",
+          detail:
+            voters === 1
+              ? "It is the only voter: nothing may fail."
+              : "Both voters are needed: none may fail.",
+        }
       : { level: "warn", detail: "One more failure stops all writes." };
   }
-  return { level: "ok", detail: `${plural(spare, "voter")} of ${count(voters)} may fail before writes stop.` };
+  return {
+    level: "ok",
+    detail: `${plural(spare, "voter")} of ${count(voters)} may fail before writes stop.`,
+  };
 }
 
 /** True when a member answers the server of this page. */
 export function answers(state, member) {
-  return member.id === state.server || (member.report !== null && !member.report_error && !isOld(member));
+  return (
+    member.id === state.server || (member.report !== null && !member.report_error && !isOld(member))
+  );
 }
 
 function memberPoints(state, member) {
@@ -89,11 +116,14 @@ function memberPoints(state, member) {
   if (isOutOfStep(member)) add(member.kind === "learner" ? "info" : "warn", whyBehind(member));
   if (member.state === "draining") add("info", "It is drained: it will not lead.");
   const { report } = member;
-  if (member.report_error && (state.leader === null || isHeard(state, member))) add("warn", member.report_error);
+  if (member.report_error && (state.leader === null || isHeard(state, member)))
+    add("warn", member.report_error);
   if (report === null || isOld(member)) return points;
-  if (report.removed_at_index !== null) add("info", `It was removed (entry ${count(report.removed_at_index)}).`);
+  if (report.removed_at_index !== null)
+    add("info", `It was removed (entry ${count(report.removed_at_index)}).`);
   if (!report.live) add("bad", `It makes no progress. ${failedChecks(report)}`);
-  else if (!report.ready && !isOutOfStep(member) && hasQuorum(state)) add("warn", `It is not ready. ${failedChecks(report)}`);
+  else if (!report.ready && !isOutOfStep(member) && hasQuorum(state))
+    add("warn", `It is not ready. ${failedChecks(report)}`);
   if (report.fsync_p99_ms > FSYNC_SLOW_MS) {
     add("warn", `Its disk is slow: 1 of 100 syncs takes over ${latency(report.fsync_p99_ms)}.`);
   }
@@ -103,15 +133,16 @@ function memberPoints(state, member) {
 /** Why a member is not in step, in one line. */
 export function whyBehind(member) {
   const seen = member.seen_age_ms === null ? "" : ` for ${duration(member.seen_age_ms)}`;
-  const fact = member.state === "unseen"
-    ? `The leader does not hear it${seen}.`
-    : member.behind_entries === null
-      ? "How far it is behind is not known."
-      : member.behind_entries === 0
-        ? ""
-        : `It is ${behind(member.behind_entries, member.behind_ms, " entries")} behind.`;
+  const fact =
+    member.state === "unseen"
+      ? `The leader does not hear it${seen}.`
+      : member.behind_entries === null
+        ? "How far it is behind is not known."
+        : member.behind_entries === 0
+          ? ""
+          : `It is ${behind(member.behind_entries, member.behind_ms, " entries")} behind.`;
   // The leader's own sentence about a member that it does not hear says the same again.
-  const cause = member.cause === "unseen" && fact !== "" ? "" : member.cause_text ?? "";
+  const cause = member.cause === "unseen" && fact !== "" ? "" : (member.cause_text ?? "");
   return [fact, cause].filter((it) => it !== "").join(" ");
 }
 
@@ -119,10 +150,17 @@ function fullPoints(id, report) {
   const points = [];
   const check = (what, used, whole) => {
     if (whole > 0 && used !== null && used / whole > FULL_PART) {
-      points.push(point("warn", id, `${what}: ${bytes(used)} of ${bytes(whole)} (${percent(used, whole)}) are used.`));
+      points.push(
+        point(
+          "warn",
+          id,
+          `${what}: ${bytes(used)} of ${bytes(whole)} (${percent(used, whole)}) are used.`,
+        ),
+      );
     }
   };
-  const diskUsed = report.disk_free_bytes === null ? null : report.disk_bytes - report.disk_free_bytes;
+  const diskUsed =
+    report.disk_free_bytes === null ? null : report.disk_bytes - report.disk_free_bytes;
   check("Its disk fills", diskUsed, report.disk_bytes);
   check("Its store fills", report.store_bytes, report.store_bytes_max);
   check("Its memory for clients fills", report.memory_bytes_used, report.memory_bytes_max);
@@ -136,8 +174,14 @@ function clockPoints(state) {
     const offset = clockOffset(state, member);
     if (offset === null || Math.abs(offset) < CLOCKS_DIFFER_MS) return [];
     const direction = offset > 0 ? "ahead of" : "behind";
-    return [point("info", member.id, `Its wall clock is ${duration(Math.abs(offset))} ${direction} that of `
-      + `server ${state.server}. Nothing depends on it.`)];
+    return [
+      point(
+        "info",
+        member.id,
+        `Its wall clock is ${duration(Math.abs(offset))} ${direction} that of ` +
+          `server ${state.server}. Nothing depends on it.`,
+      ),
+    ];
   });
 }
 
@@ -148,11 +192,21 @@ export function clockOffset(state, member) {
 }
 
 function electionPoints(state, terms) {
-  const recent = terms.filter((term) => term.began_at_ms > state.at_ms - ELECTIONS_WINDOW_MS
-    && term.cause !== "start" && term.cause !== "transfer");
+  const recent = terms.filter(
+    (term) =>
+      term.began_at_ms > state.at_ms - ELECTIONS_WINDOW_MS &&
+      term.cause !== "start" &&
+      term.cause !== "transfer",
+  );
   if (recent.length < ELECTIONS_MAX) return [];
-  return [point("warn", null, `${plural(recent.length, "election")} in the last `
-    + `${duration(ELECTIONS_WINDOW_MS)}: see Terms for the causes.`)];
+  return [
+    point(
+      "warn",
+      null,
+      `${plural(recent.length, "election")} in the last ` +
+        `${duration(ELECTIONS_WINDOW_MS)}: see Terms for the causes.`,
+    ),
+  ];
 }
 
 function changePoints(state) {
@@ -186,7 +240,10 @@ function memberOfSelf(state) {
 }
 
 function failedChecks(report) {
-  return report.checks.filter((check) => !check.ok).map((check) => check.text).join(" ");
+  return report.checks
+    .filter((check) => !check.ok)
+    .map((check) => check.text)
+    .join(" ");
 }
 
 function named(members) {

@@ -11,7 +11,8 @@ import { MockDriver } from "./mock_driver.mjs";
 
 /** What the browser itself writes to the console when a server dies under an open connection. The
  * 403 is for a write that carried the token of the process that died. */
-const DEATH = /net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING|EMPTY_RESPONSE)|status of 403/;
+const DEATH =
+  /ERR_(CONNECTION_REFUSED|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING|EMPTY_RESPONSE)|of 403/;
 
 let browser = null;
 
@@ -22,28 +23,36 @@ before(async () => {
 after(() => browser?.close());
 
 /** The cluster that the tests drive. */
-export const Driver = process.env.CONSOLE_CLUSTER === "real"
-  ? (await import("./real_driver.mjs")).RealDriver
-  : MockDriver;
+export const Driver =
+  process.env.CONSOLE_CLUSTER === "real"
+    ? (await import("./real_driver.mjs")).RealDriver
+    : MockDriver;
 
 /** A test with a cluster of its own. `needs` names what the cluster has to be able to do. */
 export function clusterTest(name, { needs = [], canDie = false } = {}, body) {
   const missing = needs.filter((need) => !Driver.can[need]);
-  test(name, { skip: missing.length > 0 && `this cluster cannot: ${missing.join(", ")}` }, async () => {
-    const cluster = await Driver.start();
-    const pages = [];
-    try {
-      await body({ cluster, open: async (...given) => {
-        const page = await openPage(cluster, ...given);
-        pages.push(page);
-        return page;
-      } });
-      for (const page of pages) checkPage(cluster, page, canDie);
-    } finally {
-      for (const page of pages) await page.context().close();
-      await cluster.stop();
-    }
-  });
+  test(
+    name,
+    { skip: missing.length > 0 && `this cluster cannot: ${missing.join(", ")}` },
+    async () => {
+      const cluster = await Driver.start();
+      const pages = [];
+      try {
+        await body({
+          cluster,
+          open: async (...given) => {
+            const page = await openPage(cluster, ...given);
+            pages.push(page);
+            return page;
+          },
+        });
+        for (const page of pages) checkPage(cluster, page, canDie);
+      } finally {
+        for (const page of pages) await page.context().close();
+        await cluster.stop();
+      }
+    },
+  );
 }
 
 /** Opens the page of a server, by default one that does not lead. */
@@ -65,16 +74,24 @@ function checkPage(cluster, page, canDie) {
   const faults = page.faults.filter((text) => !(canDie && DEATH.test(text)));
   assert.deepEqual(faults, [], "the console of the browser has errors");
   const origin = new URL(page.requests[0]).origin;
-  const elsewhere = page.requests.filter((url) => !url.startsWith("data:") && new URL(url).origin !== origin);
+  const elsewhere = page.requests.filter(
+    (url) => !url.startsWith("data:") && new URL(url).origin !== origin,
+  );
   if (!canDie) assert.deepEqual(elsewhere, [], "the page asked another host");
   // Once its server is dead the page asks the others whether they live, and goes to one of them.
   const members = cluster.origins();
-  assert.deepEqual(elsewhere.filter((url) => !members.includes(new URL(url).origin)), [], "the page asked a stranger");
+  assert.deepEqual(
+    elsewhere.filter((url) => !members.includes(new URL(url).origin)),
+    [],
+    "the page asked a stranger",
+  );
 }
 
 /** The row of a server in the table of the overview. */
 export function serverRow(page, id) {
-  return page.locator("table.cards tbody tr", { has: page.getByText(`Server ${id}`, { exact: true }) });
+  return page.locator("table.cards tbody tr", {
+    has: page.getByText(`Server ${id}`, { exact: true }),
+  });
 }
 
 /** The sentence about what was done, with this text. */

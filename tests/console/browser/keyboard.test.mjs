@@ -2,10 +2,16 @@ import assert from "node:assert/strict";
 
 import { clusterTest, said, until } from "./harness.mjs";
 
-const focused = (page) => page.evaluate(() => {
-  const node = document.activeElement;
-  return { id: node.id, text: node.textContent.trim(), isVisible: node.matches(":focus-visible"), outline: getComputedStyle(node).outlineStyle };
-});
+const focused = (page) =>
+  page.evaluate(() => {
+    const node = document.activeElement;
+    return {
+      id: node.id,
+      text: node.textContent.trim(),
+      isVisible: node.matches(":focus-visible"),
+      outline: getComputedStyle(node).outlineStyle,
+    };
+  });
 
 clusterTest("everything is done by keyboard alone", {}, async ({ cluster, open }) => {
   const page = await open();
@@ -38,7 +44,10 @@ clusterTest("everything is done by keyboard alone", {}, async ({ cluster, open }
   await keyboard.press("Control+A");
   await keyboard.type("CHF, typed: gk?/");
   await keyboard.press("Control+Enter");
-  await until(async () => String(await cluster.get("config/checkout/currency")) === "CHF, typed: gk?/", "the edit is stored");
+  await until(
+    async () => String(await cluster.get("config/checkout/currency")) === "CHF, typed: gk?/",
+    "the edit is stored",
+  );
   await said(page, /^Saved as revision/).waitFor();
 
   await keyboard.press("v");
@@ -58,37 +67,49 @@ clusterTest("everything is done by keyboard alone", {}, async ({ cluster, open }
   await page.getByRole("heading", { level: 1, name: "Servers" }).waitFor();
 });
 
-clusterTest("a member is removed by keyboard, after its id was typed", {}, async ({ cluster, open }) => {
-  const page = await open("#/servers");
-  const leader = await cluster.leader();
-  const id = cluster.living.findLast((it) => it !== leader);
-  await page.locator(`#server-${id}`).getByRole("button", { name: "Remove" }).focus();
-  await page.keyboard.press("Enter");
-  const dialog = page.getByRole("dialog");
-  await dialog.getByRole("row", { name: "Voters 5 4" }).waitFor();
-  await dialog.getByRole("row", { name: "May fail 2 1" }).waitFor();
-  const input = dialog.getByLabel(`To go on, type ${id}`);
-  await page.waitForFunction(() => document.activeElement.name === "typed");
-  await page.keyboard.type("99");
-  assert.equal(await dialog.getByRole("button", { name: "Remove" }).isDisabled(), true);
-  await input.selectText();
-  await page.keyboard.type(String(id));
-  await dialog.getByRole("button", { name: "Remove", disabled: false }).waitFor();
-  await page.keyboard.press("Enter");
-  await dialog.waitFor({ state: "detached" });
-  await page.locator(`#server-${id}`).waitFor({ state: "detached" });
-  await page.getByText("4 voters, 3 are needed").waitFor();
-});
+clusterTest(
+  "a member is removed by keyboard, after its id was typed",
+  {},
+  async ({ cluster, open }) => {
+    const page = await open("#/servers");
+    const leader = await cluster.leader();
+    const id = cluster.living.findLast((it) => it !== leader);
+    await page.locator(`#server-${id}`).getByRole("button", { name: "Remove" }).focus();
+    await page.keyboard.press("Enter");
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("row", { name: "Voters 5 4" }).waitFor();
+    await dialog.getByRole("row", { name: "May fail 2 1" }).waitFor();
+    const input = dialog.getByLabel(`To go on, type ${id}`);
+    await page.waitForFunction(() => document.activeElement.name === "typed");
+    await page.keyboard.type("99");
+    assert.equal(await dialog.getByRole("button", { name: "Remove" }).isDisabled(), true);
+    await input.selectText();
+    await page.keyboard.type(String(id));
+    await dialog.getByRole("button", { name: "Remove", disabled: false }).waitFor();
+    await page.keyboard.press("Enter");
+    await dialog.waitFor({ state: "detached" });
+    await page.locator(`#server-${id}`).waitFor({ state: "detached" });
+    await page.getByText("4 voters, 3 are needed").waitFor();
+  },
+);
 
-clusterTest("what is pushed takes neither the focus nor the selection away", {}, async ({ cluster, open }) => {
-  const page = await open("#/keys?key=config%2Fmotd");
-  await page.getByRole("button", { name: "Edit" }).click();
-  const editor = page.getByLabel("Value", { exact: true });
-  await editor.fill("0123456789");
-  await editor.evaluate((node) => node.setSelectionRange(3, 6));
-  await cluster.put("config/motd", "a conflict appears above the field");
-  await page.getByText("Somebody else wrote this key").waitFor();
-  await page.waitForTimeout(1200);
-  const state = await page.evaluate(() => [document.activeElement.id, document.activeElement.selectionStart, document.activeElement.selectionEnd]);
-  assert.deepEqual(state, ["value", 3, 6]);
-});
+clusterTest(
+  "what is pushed takes neither the focus nor the selection away",
+  {},
+  async ({ cluster, open }) => {
+    const page = await open("#/keys?key=config%2Fmotd");
+    await page.getByRole("button", { name: "Edit" }).click();
+    const editor = page.getByLabel("Value", { exact: true });
+    await editor.fill("0123456789");
+    await editor.evaluate((node) => node.setSelectionRange(3, 6));
+    await cluster.put("config/motd", "a conflict appears above the field");
+    await page.getByText("Somebody else wrote this key").waitFor();
+    await page.waitForTimeout(1200);
+    const state = await page.evaluate(() => [
+      document.activeElement.id,
+      document.activeElement.selectionStart,
+      document.activeElement.selectionEnd,
+    ]);
+    assert.deepEqual(state, ["value", 3, 6]);
+  },
+);

@@ -1,5 +1,5 @@
-// The cluster of the browser tests as five real servers: `CONSOLE_CLUSTER=real`. `CONSOLE_BINARY` is
-// the program, by default the debug build of these sources. Another client is the text protocol.
+// The cluster of the browser tests as five real servers: `CONSOLE_CLUSTER=real`. `CONSOLE_BINARY`
+// is the program, by default the debug build of these sources. Another client is the text protocol.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -10,7 +10,8 @@ import { join } from "node:path";
 
 import { fillStore } from "../mock.mjs";
 
-const BINARY = process.env.CONSOLE_BINARY ?? join(import.meta.dirname, "../../../target/debug/coracle");
+const BINARY =
+  process.env.CONSOLE_BINARY ?? join(import.meta.dirname, "../../../target/debug/coracle");
 const SERVERS = [1, 2, 3, 4, 5];
 const START_MS = 20_000;
 
@@ -44,7 +45,14 @@ export class RealDriver {
     }
     const lines = [`data_dir = ${JSON.stringify(join(this.directory, "data"))}`];
     for (const [id, { client, log, http }] of this.ports) {
-      lines.push("[[servers]]", `id = ${id}`, 'hostname = "127.0.0.1"', `client_port = ${client}`, `log_port = ${log}`, `http_port = ${http}`);
+      lines.push(
+        "[[servers]]",
+        `id = ${id}`,
+        'hostname = "127.0.0.1"',
+        `client_port = ${client}`,
+        `log_port = ${log}`,
+        `http_port = ${http}`,
+      );
     }
     writeFileSync(join(this.directory, "servers.toml"), `${lines.join("\n")}\n`);
     for (const id of SERVERS) this.spawn(id);
@@ -53,7 +61,11 @@ export class RealDriver {
   }
 
   spawn(id) {
-    const child = spawn(BINARY, ["serve", "--config", join(this.directory, "servers.toml"), "--id", String(id)], { stdio: "ignore" });
+    const child = spawn(
+      BINARY,
+      ["serve", "--config", join(this.directory, "servers.toml"), "--id", String(id)],
+      { stdio: "ignore" },
+    );
     child.on("error", (error) => console.error(`server ${id}: ${error.message}`));
     this.processes.set(id, child);
   }
@@ -88,8 +100,12 @@ export class RealDriver {
     const until = Date.now() + START_MS;
     while (Date.now() < until) {
       const answers = await Promise.all(this.living.map((id) => this.status(id).catch(() => null)));
-      const leaders = answers.map((status) => status?.leader).filter((leader) => leader && leader !== "none");
-      const leader = leaders.find((it) => leaders.filter((other) => other === it).length > SERVERS.length / 2);
+      const leaders = answers
+        .map((status) => status?.leader)
+        .filter((leader) => leader && leader !== "none");
+      const leader = leaders.find(
+        (it) => leaders.filter((other) => other === it).length > SERVERS.length / 2,
+      );
       if (leader && this.processes.has(Number(leader))) return Number(leader);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -122,7 +138,11 @@ export class RealDriver {
   async write(key, value, { expires = 0, lease = null }) {
     const bytes = Buffer.from(value);
     const options = lease === null ? "" : ` lease ${lease}`;
-    const head = Buffer.concat([Buffer.from("set "), Buffer.from(key), Buffer.from(` ${expires} ${bytes.length}${options}\r\n`)]);
+    const head = Buffer.concat([
+      Buffer.from("set "),
+      Buffer.from(key),
+      Buffer.from(` ${expires} ${bytes.length}${options}\r\n`),
+    ]);
     const reply = String(await this.ask(Buffer.concat([head, bytes, Buffer.from("\r\n")])));
     const [, version] = /^OK (\d+)/.exec(reply) ?? fail("set", reply);
     return Number(version);
@@ -130,13 +150,19 @@ export class RealDriver {
 
   /** Another client deletes. */
   async delete(key) {
-    const reply = String(await this.ask(Buffer.concat([Buffer.from("delete "), Buffer.from(key), Buffer.from("\r\n")])));
+    const reply = String(
+      await this.ask(
+        Buffer.concat([Buffer.from("delete "), Buffer.from(key), Buffer.from("\r\n")]),
+      ),
+    );
     return reply.startsWith("DELETED") || fail("delete", reply);
   }
 
   /** The bytes of a key, or `null`. */
   async get(key) {
-    const reply = await this.ask(Buffer.concat([Buffer.from("get "), Buffer.from(key), Buffer.from("\r\n")]));
+    const reply = await this.ask(
+      Buffer.concat([Buffer.from("get "), Buffer.from(key), Buffer.from("\r\n")]),
+    );
     if (String(reply).startsWith("ERR_NOT_FOUND")) return null;
     const end = reply.indexOf("\r\n");
     const [, length] = /^VALUE (\d+)/.exec(String(reply)) ?? fail("get", reply);
@@ -152,7 +178,9 @@ export class RealDriver {
 
   async status(id) {
     const text = String(await converse(this.ports.get(id).client, "status\r\nquit\r\n"));
-    return Object.fromEntries([...text.matchAll(/^(\w+) (.*?)\r$/gm)].map(([, name, value]) => [name, value]));
+    return Object.fromEntries(
+      [...text.matchAll(/^(\w+) (.*?)\r$/gm)].map(([, name, value]) => [name, value]),
+    );
   }
 
   /** One command at the leader. */
@@ -181,9 +209,17 @@ function converse(port, bytes) {
 
 /** Ports that were free a moment ago, all different. */
 async function freePorts(count) {
-  const servers = await Promise.all(Array.from({ length: count }, () => new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject).listen(0, "127.0.0.1", () => resolve(server));
-  })));
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise((resolve, reject) => {
+          const server = createServer()
+            .once("error", reject)
+            .listen(0, "127.0.0.1", () => resolve(server));
+        }),
+    ),
+  );
   const ports = servers.map((server) => server.address().port);
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;

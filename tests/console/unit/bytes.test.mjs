@@ -14,11 +14,19 @@ test("base64 keeps every byte, also of a long value", () => {
 test("a query has no character that an address would change", () => {
   const query = bytes.toQuery(bytes.toBase64(Uint8Array.of(0xfb, 0xff, 0xfe, 0x3f)));
   assert.equal(query, "-__-Pw");
-  assert.deepEqual(new Uint8Array(Buffer.from(query, "base64url")), Uint8Array.of(0xfb, 0xff, 0xfe, 0x3f));
+  assert.deepEqual(
+    new Uint8Array(Buffer.from(query, "base64url")),
+    Uint8Array.of(0xfb, 0xff, 0xfe, 0x3f),
+  );
 });
 
 test("a label leads back to the same bytes, whatever they are", () => {
-  for (const key of [all, Uint8Array.of(0x5c, 0x78, 0x34, 0x31), bytes.fromText("größe/\\x41/日本/\u202e"), new Uint8Array()]) {
+  for (const key of [
+    all,
+    Uint8Array.of(0x5c, 0x78, 0x34, 0x31),
+    bytes.fromText("größe/\\x41/日本/\u202e"),
+    new Uint8Array(),
+  ]) {
     assert.deepEqual(bytes.fromLabel(bytes.toLabel(key)), key);
   }
 });

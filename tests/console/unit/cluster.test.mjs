@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { SAMPLES_MAX, applyEvent, followersIn, lose, unknownCluster, within } from "../../../src/http/console/cluster.js";
+import {
+  SAMPLES_MAX,
+  applyEvent,
+  followersIn,
+  lose,
+  unknownCluster,
+  within,
+} from "../../../src/http/console/cluster.js";
 
 const samples = (from, to) => ({
   fields: ["at_ms", "writes_per_second"],
@@ -14,11 +21,17 @@ test("hello replaces all that was known, so a pause leaves no old sample", () =>
   const after = applyEvent(lose(before), "hello", hello);
   assert.equal(after.samples.length, 3);
   assert.equal(after.isLive, true);
-  assert.deepEqual(after.terms.map(({ term }) => term), [7, 6]);
+  assert.deepEqual(
+    after.terms.map(({ term }) => term),
+    [7, 6],
+  );
 });
 
 test("samples are kept up to the bound, in order, each once", () => {
-  let cluster = applyEvent(unknownCluster(), "hello", { ...hello, samples: samples(0, SAMPLES_MAX) });
+  let cluster = applyEvent(unknownCluster(), "hello", {
+    ...hello,
+    samples: samples(0, SAMPLES_MAX),
+  });
   cluster = applyEvent(cluster, "sample", samples(SAMPLES_MAX - 1, SAMPLES_MAX + 1));
   assert.equal(cluster.samples.length, SAMPLES_MAX);
   assert.equal(cluster.samples[0].at_ms, 1000);
@@ -26,7 +39,10 @@ test("samples are kept up to the bound, in order, each once", () => {
 });
 
 test("a term that ends replaces itself", () => {
-  const cluster = applyEvent(applyEvent(unknownCluster(), "hello", hello), "term", { term: 7, ended_at_ms: 9 });
+  const cluster = applyEvent(applyEvent(unknownCluster(), "hello", hello), "term", {
+    term: 7,
+    ended_at_ms: 9,
+  });
   assert.deepEqual(cluster.terms, [{ term: 7, ended_at_ms: 9 }, { term: 6 }]);
 });
 
@@ -43,10 +59,16 @@ test("an unknown event changes nothing", () => {
 
 test("a window is counted from the newest sample, not from the clock of the browser", () => {
   const cluster = applyEvent(unknownCluster(), "hello", { ...hello, samples: samples(0, 100) });
-  assert.deepEqual(within(cluster.samples, 3000).map(({ at_ms: at }) => at), [97_000, 98_000, 99_000]);
+  assert.deepEqual(
+    within(cluster.samples, 3000).map(({ at_ms: at }) => at),
+    [97_000, 98_000, 99_000],
+  );
   assert.deepEqual(within([], 3000), []);
 });
 
 test("followers are those that any sample has", () => {
-  assert.deepEqual(followersIn([{ behind: null }, { behind: { 10: 0, 2: 5 } }, { behind: { 3: null } }]), [2, 3, 10]);
+  assert.deepEqual(
+    followersIn([{ behind: null }, { behind: { 10: 0, 2: 5 } }, { behind: { 3: null } }]),
+    [2, 3, 10],
+  );
 });

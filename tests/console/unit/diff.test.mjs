@@ -22,19 +22,27 @@ test("both texts can be read from a difference, whatever they are", () => {
     const text = () => Array.from({ length: random(12) }, () => "abc"[random(3)]).join("\n");
     const [old, now] = [text(), text()];
     const lines = diffLines(old, now);
-    const of = (kind) => lines.filter((line) => line.kind !== kind).map((line) => line.text).join("\n");
+    const of = (kind) =>
+      lines
+        .filter((line) => line.kind !== kind)
+        .map((line) => line.text)
+        .join("\n");
     assert.equal(of("new"), old);
     assert.equal(of("old"), now);
   }
 });
 
 test("very long texts are replaced as a whole, in bounded time", () => {
-  const long = (mark) => Array.from({ length: LINES_MAX + 1 }, (_, index) => `${mark}${index}`).join("\n");
+  const long = (mark) =>
+    Array.from({ length: LINES_MAX + 1 }, (_, index) => `${mark}${index}`).join("\n");
   assert.equal(diffLines(long("a"), long("b")).length, 2 * LINES_MAX + 2);
 });
 
 test("equal lines far from a change are left out, and counted", () => {
   const old = Array.from({ length: 20 }, (_, index) => String(index)).join("\n");
   const lines = condense(diffLines(old, old.replace("10", "ten")), 1);
-  assert.deepEqual(lines.map((line) => line.count ?? line.text), [9, "9", "10", "ten", "11", 8]);
+  assert.deepEqual(
+    lines.map((line) => line.count ?? line.text),
+    [9, "9", "10", "ten", "11", 8],
+  );
 });

@@ -7,7 +7,15 @@ import { packDraft, unpackDraft } from "../../../src/http/console/failover.js";
 
 const base64 = (text) => toBase64(fromText(text));
 const current = (text, changes = {}) => ({
-  key: base64("a"), found: true, mod_revision: 40, create_revision: 40, version: 1, lease: null, expires_s: 0, value: base64(text), ...changes,
+  key: base64("a"),
+  found: true,
+  mod_revision: 40,
+  create_revision: 40,
+  version: 1,
+  lease: null,
+  expires_s: 0,
+  value: base64(text),
+  ...changes,
 });
 const typed = (edit, text) => ({ ...edit, text });
 
@@ -21,7 +29,13 @@ test("an edit that was not touched is not dirty, and saves the same bytes", () =
 
 test("an edit is saved over the revision that it began from", () => {
   const request = edits.requestOf(typed(edits.beginEdit(current("old")), "new"));
-  assert.deepEqual(request, { key: base64("a"), value: base64("new"), mod_revision: 40, expires_s: 0, lease: null });
+  assert.deepEqual(request, {
+    key: base64("a"),
+    value: base64("new"),
+    mod_revision: 40,
+    expires_s: 0,
+    lease: null,
+  });
   const absent = current("", { found: false, mod_revision: 0, value: null });
   assert.equal(edits.requestOf(edits.beginEdit(absent)).mod_revision, 0);
 });
@@ -38,7 +52,10 @@ test("what cannot be saved is told in a sentence", () => {
   assert.throws(() => edits.requestOf({ ...edit, expires: "soon" }), /time to live/);
   assert.throws(() => edits.requestOf({ ...edit, expires: "3153600001" }), /time to live/);
   assert.throws(() => edits.requestOf({ ...edit, lease: "-1" }), /lease/);
-  assert.throws(() => edits.requestOf(typed(edit, "long"), { value_bytes_max: 3 }), /has 4 bytes; the most is 3/);
+  assert.throws(
+    () => edits.requestOf(typed(edit, "long"), { value_bytes_max: 3 }),
+    /has 4 bytes; the most is 3/,
+  );
   assert.throws(() => edits.requestOf(typed({ ...edit, form: "json" }, "{")), /not JSON/);
 });
 
@@ -75,7 +92,10 @@ test("what became of a save is read from the key", () => {
   assert.equal(edits.outcomeOf(edit, request, current("old")), "not_done");
   assert.equal(edits.outcomeOf(edit, request, current("mine", { mod_revision: 41 })), "done");
   assert.equal(edits.outcomeOf(edit, request, current("theirs", { mod_revision: 41 })), "other");
-  assert.equal(edits.outcomeOf(edit, request, current("mine", { mod_revision: 42, found: false })), "other");
+  assert.equal(
+    edits.outcomeOf(edit, request, current("mine", { mod_revision: 42, found: false })),
+    "other",
+  );
 });
 
 test("an edit survives the way to another server, and nothing else is taken for one", () => {
@@ -86,6 +106,7 @@ test("an edit survives the way to another server, and nothing else is taken for 
   assert.equal(edits.requestOf(resumed).value, base64(text));
   assert.equal(edits.requestOf(resumed).mod_revision, 40);
   assert.equal(edits.isDirty(resumed), true);
-  for (const other of ["", "{", "null", "{}", '{"key":"a","form":"text","text":"b","base":{}}']) assert.equal(unpackDraft(other), null);
+  for (const other of ["", "{", "null", "{}", '{"key":"a","form":"text","text":"b","base":{}}'])
+    assert.equal(unpackDraft(other), null);
   assert.equal(packDraft({ ...draft, text: "x".repeat(300_000) }), null);
 });

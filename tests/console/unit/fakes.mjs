@@ -88,7 +88,9 @@ export class FakeEnvironment {
   pass(ms) {
     const until = this.now + ms;
     for (;;) {
-      const due = [...this.timers].filter(([, { at }]) => at <= until).sort(([, one], [, other]) => one.at - other.at)[0];
+      const due = [...this.timers]
+        .filter(([, { at }]) => at <= until)
+        .sort(([, one], [, other]) => one.at - other.at)[0];
       if (!due) break;
       this.timers.delete(due[0]);
       this.now = due[1].at;

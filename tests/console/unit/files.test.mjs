@@ -33,7 +33,10 @@ const MARKS = [
 
 function blocks() {
   const css = read("tokens.css");
-  const colours = (text) => Object.fromEntries([...text.matchAll(/--([a-z-]+): (#[0-9a-f]{6});/g)].map(([, name, colour]) => [name, colour]));
+  const colours = (text) =>
+    Object.fromEntries(
+      [...text.matchAll(/--([a-z-]+): (#[0-9a-f]{6});/g)].map(([, name, colour]) => [name, colour]),
+    );
   const [light, dark, chosen] = css.split(/(?=@media)|(?=:root\[data-theme="dark"\])/).map(colours);
   return { light, dark, chosen };
 }
@@ -88,9 +91,20 @@ test("each file is short", () => {
   }
 });
 
+test("no line is longer than 100 columns", () => {
+  const long = names.flatMap((name) =>
+    read(name)
+      .split("\n")
+      .filter((line) => line.length > 100)
+      .map((line) => `${name}: ${line}`),
+  );
+  assert.deepEqual(long, []);
+});
+
 test("each file is used, and each import names a file", () => {
   const used = new Set(["index.html"]);
-  for (const [, name] of read("index.html").matchAll(/(?:src|href)="\/console\/([^"]+)"/g)) used.add(name);
+  for (const [, name] of read("index.html").matchAll(/(?:src|href)="\/console\/([^"]+)"/g))
+    used.add(name);
   for (const name of names.filter((it) => it.endsWith(".js"))) {
     for (const [, imported] of read(name).matchAll(/from "\.\/([^"]+)"/g)) used.add(imported);
   }
@@ -109,13 +123,21 @@ test("modules import in no circle", () => {
 test("no file names another host, and the page has no script or style of its own", () => {
   for (const name of names) {
     const hosts = [...read(name).matchAll(/https?:\/\/([^\s"'`/]+)/g)].map(([, host]) => host);
-    assert.deepEqual(hosts.filter((host) => host !== "www.w3.org" && !host.startsWith("${")), [], name);
+    assert.deepEqual(
+      hosts.filter((host) => host !== "www.w3.org" && !host.startsWith("${")),
+      [],
+      name,
+    );
   }
   assert.doesNotMatch(read("index.html"), /<style|<script>|style=|\son[a-z]+="/);
 });
 
 test("no module makes markup from text", () => {
   for (const name of names.filter((it) => it.endsWith(".js"))) {
-    assert.doesNotMatch(read(name), /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function/, name);
+    assert.doesNotMatch(
+      read(name),
+      /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function/,
+      name,
+    );
   }
 });

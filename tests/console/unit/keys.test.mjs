@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { ApiError } from "../../../src/http/console/api.js";
 import { fromText, toBase64 } from "../../../src/http/console/bytes.js";
 import { KeyList } from "../../../src/http/console/key_list.js";
-import { faultOfKey } from "../../../src/http/console/keys.js";
+import { faultOfKey } from "../../../src/http/console/new_key.js";
 import { OpenKey } from "../../../src/http/console/open_key.js";
 import { CHANGES_MAX, WatchLog } from "../../../src/http/console/watch_log.js";
 import { FakeApi, later } from "./fakes.mjs";
@@ -12,14 +12,31 @@ import { FakeApi, later } from "./fakes.mjs";
 const base64 = (text) => toBase64(fromText(text));
 const item = (name) => ({ key: base64(name), mod_revision: 2, value: "", value_bytes: 0 });
 const record = (text, revision) => ({
-  revision, key: base64("a"), found: true, create_revision: 2, mod_revision: revision, version: 1, lease: null, expires_s: 0, value_bytes: text.length, value: base64(text), truncated: false,
+  revision,
+  key: base64("a"),
+  found: true,
+  create_revision: 2,
+  mod_revision: revision,
+  version: 1,
+  lease: null,
+  expires_s: 0,
+  value_bytes: text.length,
+  value: base64(text),
+  truncated: false,
 });
-const change = (text, revision, changes = {}) => ({ ...record(text, revision), kind: "set", ...changes });
+const change = (text, revision, changes = {}) => ({
+  ...record(text, revision),
+  kind: "set",
+  ...changes,
+});
 
 // The list.
 
 test("the pages of a list are of one moment", async () => {
-  const pages = [{ revision: 9, keys: [item("a"), item("b")], more: true }, { revision: 9, keys: [item("c")], more: false }];
+  const pages = [
+    { revision: 9, keys: [item("a"), item("b")], more: true },
+    { revision: 9, keys: [item("c")], more: false },
+  ];
   const api = new FakeApi({ "GET /keys": () => pages.shift() });
   const list = new KeyList(api, () => {});
   list.prefix = "";
@@ -32,14 +49,20 @@ test("the pages of a list are of one moment", async () => {
 
 test("the answer for an older prefix never takes the place of a newer one", async () => {
   const slow = later();
-  const api = new FakeApi({ "GET /keys": ({ prefix }) => (prefix === "YQ" ? slow.promise : { revision: 2, keys: [item("b")], more: false }) });
+  const api = new FakeApi({
+    "GET /keys": ({ prefix }) =>
+      prefix === "YQ" ? slow.promise : { revision: 2, keys: [item("b")], more: false },
+  });
   const list = new KeyList(api, () => {});
   list.show(base64("a"));
   list.show(base64("b"));
   await new Promise(setImmediate);
   slow.resolve({ revision: 1, keys: [item("a"), item("aa")], more: false });
   await new Promise(setImmediate);
-  assert.deepEqual(list.keys.map(({ key }) => key), [base64("b")]);
+  assert.deepEqual(
+    list.keys.map(({ key }) => key),
+    [base64("b")],
+  );
 });
 
 test("changes keep the list true", () => {
@@ -47,7 +70,10 @@ test("changes keep the list true", () => {
   list.keys = [item("a"), item("b")];
   list.take({ key: base64("a"), kind: "deleted" });
   list.take({ key: base64("b"), kind: "set", mod_revision: 7, value: base64("new") });
-  assert.deepEqual(list.keys.map(({ mod_revision: revision }) => revision), [7]);
+  assert.deepEqual(
+    list.keys.map(({ mod_revision: revision }) => revision),
+    [7],
+  );
 });
 
 test("what is wrong with a new key is told before it is sent", () => {
@@ -62,11 +88,20 @@ test("what is wrong with a new key is told before it is sent", () => {
 
 function watching() {
   const streams = [];
-  const log = new WatchLog({ onUpdate: () => {}, open: (options) => {
-    const stream = { ...options, isOpen: true, close: () => { stream.isOpen = false; } };
-    streams.push(stream);
-    return stream;
-  } });
+  const log = new WatchLog({
+    onUpdate: () => {},
+    open: (options) => {
+      const stream = {
+        ...options,
+        isOpen: true,
+        close: () => {
+          stream.isOpen = false;
+        },
+      };
+      streams.push(stream);
+      return stream;
+    },
+  });
   return { log, streams };
 }
 
@@ -116,7 +151,12 @@ test("a watch of the compacted past ends, and is not tried again", () => {
 function opened(answers = {}) {
   const said = [];
   const api = new FakeApi({ "GET /key": () => record("old", 40), ...answers });
-  const watch = { start: (...given) => { watch.started = given; }, stop() {} };
+  const watch = {
+    start: (...given) => {
+      watch.started = given;
+    },
+    stop() {},
+  };
   const key = new OpenKey({ api, watch, onChange: () => {}, say: (text) => said.push(text) });
   return { api, key, said, watch };
 }
@@ -140,10 +180,15 @@ test("what somebody else writes during an edit is a conflict before anything is 
 
 test("a lost race shows the other value, and the next save names its revision", async () => {
   const theirs = record("theirs", 41);
-  const refused = () => { throw new ApiError("conflict", "…", { error: {}, current: theirs }); };
+  const refused = () => {
+    throw new ApiError("conflict", "…", { error: {}, current: theirs });
+  };
   const puts = [refused, () => ({ revision: 42, mod_revision: 42 })];
   let now = record("old", 40);
-  const { api, key, said } = opened({ "GET /key": () => now, "POST /put": (body) => puts.shift()(body) });
+  const { api, key, said } = opened({
+    "GET /key": () => now,
+    "POST /put": (body) => puts.shift()(body),
+  });
   await key.open(base64("a"));
   key.beginEdit();
   key.change((edit) => ({ ...edit, text: "mine" }));
@@ -153,8 +198,13 @@ test("a lost race shows the other value, and the next save names its revision", 
   assert.equal(key.edit.theirs.value, base64("theirs"));
   key.rebase();
   await key.save();
-  const sent = api.asked.filter(([name]) => name === "POST /put").map(([, body]) => [body.mod_revision, body.value]);
-  assert.deepEqual(sent, [[40, base64("mine")], [41, base64("mine")]]);
+  const sent = api.asked
+    .filter(([name]) => name === "POST /put")
+    .map(([, body]) => [body.mod_revision, body.value]);
+  assert.deepEqual(sent, [
+    [40, base64("mine")],
+    [41, base64("mine")],
+  ]);
   assert.equal(key.edit, null);
   assert.deepEqual(said, ["Saved as revision 42."]);
 });
@@ -205,7 +255,9 @@ test("a deletion by somebody else is a conflict that can become a creation", asy
 
 test("an answer for a key that is no longer open is dropped", async () => {
   const slow = later();
-  const { key } = opened({ "GET /key": ({ key: asked }) => (asked === "YQ" ? slow.promise : record("b", 7)) });
+  const { key } = opened({
+    "GET /key": ({ key: asked }) => (asked === "YQ" ? slow.promise : record("b", 7)),
+  });
   const first = key.open(base64("a"));
   await key.open(base64("b"));
   slow.resolve(record("a", 9));

@@ -7,7 +7,10 @@ import { state } from "./samples.mjs";
 
 test("the leader is the first to go to, and servers that nobody hears are the last", () => {
   const members = { 2: { state: "unseen" }, 4: { http_address: null }, 5: { report: null } };
-  assert.deepEqual(candidates(state({}, members)).map(({ id }) => id), [3, 5, 2]);
+  assert.deepEqual(
+    candidates(state({}, members)).map(({ id }) => id),
+    [3, 5, 2],
+  );
   assert.deepEqual(candidates(null), []);
 });
 
@@ -59,7 +62,9 @@ test("a server that is heard again keeps its page", async (context) => {
 
 test("who edits or wants to stay is not taken along", async (context) => {
   context.after(() => mock.timers.reset());
-  const editing = lost({ draft: { key: "a", form: "text", text: "mine", base: { mod_revision: 1 } } });
+  const editing = lost({
+    draft: { key: "a", form: "text", text: "mine", base: { mod_revision: 1 } },
+  });
   editing.mover.lose(state(), 2);
   await Promise.resolve();
   await Promise.resolve();

@@ -8,7 +8,10 @@ const samples = [0, 1, 2, 3].map((second) => ({ at_ms: second * 1000, value: sec
 const frame = { fromMs: 0, toMs: 4000, max: 4 };
 
 test("an axis ends where it can be read, never below the values and never at 0", () => {
-  assert.deepEqual([0, 1, 1.2, 3.2, 7, 99, 101, 12_300].map((it) => axisEnd(it)), [1, 1, 1.5, 4, 8, 100, 150, 15_000]);
+  assert.deepEqual(
+    [0, 1, 1.2, 3.2, 7, 99, 101, 12_300].map((it) => axisEnd(it)),
+    [1, 1, 1.5, 4, 8, 100, 150, 15_000],
+  );
   for (let value = 0.001; value < 1e9; value *= 1.37) {
     const end = axisEnd(value, { least: 0.001 });
     assert.ok(end >= value * (1 - 1e-9) && end <= value * 2, `${value} ends at ${end}`);
@@ -37,6 +40,14 @@ test("the sample under the cursor is the nearest, if one is near", () => {
 });
 
 test("a plot says in words what it shows", () => {
-  const text = describe("Commands", samples, [{ name: "writes", value: at }, { name: "none", value: () => null }], String);
+  const text = describe(
+    "Commands",
+    samples,
+    [
+      { name: "writes", value: at },
+      { name: "none", value: () => null },
+    ],
+    String,
+  );
   assert.equal(text, "Commands. writes: now 3, lowest 0, highest 3; none: not measured.");
 });

@@ -15,12 +15,17 @@ test("an unknown place is the overview", () => {
 });
 
 test("parameters that are empty are left out", () => {
-  assert.equal(format({ view: "keys", params: { prefix: "", key: null, pane: undefined } }), "#/keys");
+  assert.equal(
+    format({ view: "keys", params: { prefix: "", key: null, pane: undefined } }),
+    "#/keys",
+  );
 });
 
 test("a move keeps the place, and what goes along is taken out by the page that arrives", () => {
   const place = { view: "keys", params: { prefix: "a/", key: "a/b" } };
-  const url = new URL(elsewhere("127.0.0.1:9101", place, { moved_from: 3, theme: "dark", draft: '{"text":"ä"}' }));
+  const url = new URL(
+    elsewhere("127.0.0.1:9101", place, { moved_from: 3, theme: "dark", draft: '{"text":"ä"}' }),
+  );
   assert.equal(url.origin, "http://127.0.0.1:9101");
   const arrival = arrive(parse(url.hash));
   assert.deepEqual(arrival, { place, movedFrom: "3", theme: "dark", draft: '{"text":"ä"}' });

@@ -59,7 +59,9 @@ export function state(changes = {}, members = {}) {
     can_lose: 2,
     members_from: 3,
     members_age_ms: 100,
-    members: [1, 2, 3, 4, 5].map((id) => member(id, { ...(id === 3 && { state: "leader", seen_age_ms: null }), ...members[id] })),
+    members: [1, 2, 3, 4, 5].map((id) =>
+      member(id, { ...(id === 3 && { state: "leader", seen_age_ms: null }), ...members[id] }),
+    ),
     change: null,
     ended: [],
     removed: [],
