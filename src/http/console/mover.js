@@ -40,7 +40,6 @@ export class Mover {
 
   /** The server answers (again). */
   hear() {
-    if (!this.isLost) return;
     this.settle();
     this.isStaying = false;
   }

@@ -52,6 +52,13 @@ test("what was known stays to be read when the server is lost", () => {
   assert.equal(cluster.state.term, 7);
 });
 
+test("a server that stops says so before it is lost", () => {
+  const cluster = applyEvent(unknownCluster(), "hello", hello);
+  const stopping = applyEvent(cluster, "bye", { text: "The server stops." });
+  assert.equal(stopping.bye, "The server stops.");
+  assert.equal(applyEvent(stopping, "hello", hello).bye, null);
+});
+
 test("an unknown event changes nothing", () => {
   const cluster = applyEvent(unknownCluster(), "hello", hello);
   assert.equal(applyEvent(cluster, "later", {}), cluster);

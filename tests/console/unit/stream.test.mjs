@@ -68,6 +68,15 @@ test("a hidden page has no connection, and one again when it is seen", () => {
   assert.equal(environment.source.isOpen, true);
 });
 
+test("a page that opens hidden connects when it is seen", () => {
+  const environment = new FakeEnvironment();
+  environment.hidden = true;
+  openStream({ url: () => "/events", handlers: {}, environment });
+  assert.equal(environment.sources.length, 0);
+  environment.setHidden(false);
+  assert.equal(environment.sources.length, 1);
+});
+
 test("a stream that was closed never opens again", () => {
   const { environment, stream } = open();
   environment.source.onerror();
