@@ -4,6 +4,7 @@
 import { fromBase64 } from "./bytes.js";
 import { bytesOf, inForm } from "./edit.js";
 import { bytes, count } from "./format.js";
+import { lastOf } from "./last_of.js";
 import { button, choice, kbd, notice } from "./parts.js";
 import { FORMS, difference, value } from "./value_view.js";
 import { h } from "./vdom.js";
@@ -104,15 +105,15 @@ export function drawEditor(app, it) {
   );
 }
 
-function sizeOf(edit) {
+const sizeOf = lastOf((edit) => {
   try {
     return bytes(bytesOf(edit).length);
   } catch {
     return "";
   }
-}
+});
 
-function conflictPanel(it, edit) {
+const conflictPanel = lastOf((it, edit) => {
   const { theirs } = edit;
   const theirValue = fromBase64(theirs.value ?? "");
   const title = theirs.found
@@ -159,7 +160,7 @@ function conflictPanel(it, edit) {
       ),
     ),
   );
-}
+});
 
 function mine(edit, theirValue) {
   try {

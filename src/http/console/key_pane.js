@@ -4,6 +4,7 @@ import { bestForm, fromBase64, toLabel, toPreview } from "./bytes.js";
 import { ask } from "./dialog.js";
 import { drawEditor } from "./editor.js";
 import { bytes, count, duration } from "./format.js";
+import { lastOf } from "./last_of.js";
 import { button, choice, facts, kbd, notice } from "./parts.js";
 import { FORMS, difference, value } from "./value_view.js";
 import { h } from "./vdom.js";
@@ -90,14 +91,18 @@ function body(app, it) {
         "info",
         `Only a part of ${bytes(current.value_bytes)} is shown, so it cannot be edited here.`,
       ),
-    current.found && value(formOf(it), fromBase64(current.value), "The value"),
+    current.found && shownValue(formOf(it), current.value),
     app.place.params.pane === "versions" && it.versions && versions(app, it),
   ];
 }
 
 function formOf(it) {
-  return it.form ?? bestForm(fromBase64(it.current.value ?? ""));
+  return it.form ?? formThatSuits(it.current.value ?? "");
 }
+
+const formThatSuits = lastOf((base64) => bestForm(fromBase64(base64)));
+
+const shownValue = lastOf((form, base64) => value(form, fromBase64(base64), "The value"));
 
 function toggleVersions(app) {
   const { pane, ...params } = app.place.params;
@@ -198,8 +203,7 @@ function versionValue(app, it) {
   const { item, current, error } = it.version;
   if (error) return notice("bad", error.message);
   if (current === null) return h("p", { class: "quiet" }, "Reading…");
-  const old = fromBase64(current.value ?? "");
-  const now = fromBase64(it.current.value ?? "");
+  const old = current.value ?? "";
   const isNow = item.mod_revision === it.current.mod_revision;
   return h(
     "div",
@@ -214,7 +218,7 @@ function versionValue(app, it) {
         }),
     ),
     isNow || !it.current.found
-      ? value(it.form ?? bestForm(old), old, "The value of this version")
+      ? oldValue(it.form, old)
       : [
           h(
             "p",
@@ -223,7 +227,17 @@ function versionValue(app, it) {
             "  ",
             h("span", { class: "line-new" }, "+ now"),
           ),
-          difference(old, now, bestForm(now)),
+          differenceToNow(old, it.current.value),
         ],
   );
 }
+
+const oldValue = lastOf((form, base64) => {
+  const old = fromBase64(base64);
+  return value(form ?? bestForm(old), old, "The value of this version");
+});
+
+const differenceToNow = lastOf((old, now) => {
+  const bytesNow = fromBase64(now);
+  return difference(fromBase64(old), bytesNow, bestForm(bytesNow));
+});

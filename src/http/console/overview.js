@@ -36,6 +36,7 @@ export const overview = {
           "div",
           { class: "section-head" },
           h("h2", { id: "plots-title" }, `Measured by server ${state.server}`),
+          leaderLink(state),
           choice("Time that the plots show", "window", WINDOWS, String(app.windowMs), (value) => {
             app.windowMs = Number(value);
             app.draw();
@@ -281,6 +282,18 @@ function plots(app) {
       ],
     }),
   ];
+}
+
+/** The leader measures what its followers cannot: commits of all, and who is behind. */
+function leaderLink({ server, leader, members }) {
+  const address = members.find((member) => member.id === leader)?.http_address;
+  if (server === leader || !address) return null;
+  const href = `http://${address}/#/overview`;
+  return h(
+    "a",
+    { class: "quiet-link", href, rel: "noreferrer" },
+    `The leader's page: server ${leader}`,
+  );
 }
 
 function lagPlot(common, state) {
