@@ -117,6 +117,8 @@ export class MockCluster extends EventEmitter {
     if (this.leader === id) {
       this.terms.at(-1).ended_at_ms = Date.now();
       this.elect("timeout", `The others did not hear server ${id} for 210 ms.`);
+    } else if (this.here < this.needed) {
+      setTimeout(() => this.stepDown(), ELECTION_MS);
     }
     this.emit("change");
   }
@@ -127,10 +129,7 @@ export class MockCluster extends EventEmitter {
     this.emit("change");
   }
 
-  elect(cause, text, to = null) {
-    const living = this.voters.filter(
-      (member) => member.isAlive && member.id !== this.terms.at(-1).leader,
-    );
+  elect(cause, text) {
     if (this.here < this.needed) return;
     const began = Date.now();
     const term = {
@@ -142,13 +141,28 @@ export class MockCluster extends EventEmitter {
       cause,
       cause_text: text,
     };
+    const before = this.terms.at(-1);
+    before.ended_at_ms ??= began;
     this.terms.push(term);
     clearTimeout(this.electing);
-    this.electing = setTimeout(() => {
-      term.leader = to ?? living.find((member) => member.lag === 0).id;
-      term.elected_at_ms = Date.now();
-      this.emit("change");
-    }, ELECTION_MS);
+    this.electing = setTimeout(() => this.finishElection(term, before.leader), ELECTION_MS);
+  }
+
+  /** Whoever is alive by now is elected, the last leader only if there is nobody else. */
+  finishElection(term, lastLeader) {
+    if (this.here < this.needed) return;
+    const able = this.voters.filter((member) => member.isAlive && member.lag === 0);
+    const { id } = able.find((member) => member.id !== lastLeader) ?? able[0];
+    term.leader = id;
+    term.elected_at_ms = Date.now();
+    this.emit("change");
+  }
+
+  /** A leader that hears too few leads no more. */
+  stepDown() {
+    if (this.leader === null || this.here >= this.needed) return;
+    this.terms.at(-1).ended_at_ms = Date.now();
+    this.emit("change");
   }
 
   transfer(to) {

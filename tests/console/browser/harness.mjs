@@ -10,9 +10,10 @@ import { findBrowser } from "../browser.mjs";
 import { MockDriver } from "./mock_driver.mjs";
 
 /** What the browser itself writes to the console when a server dies under an open connection. The
- * 403 is for a write that carried the token of the process that died. */
+ * 403 is for a write that carried the token of the process that died, the 503 for a read that
+ * found no leader. */
 const DEATH =
-  /ERR_(CONNECTION_REFUSED|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING|EMPTY_RESPONSE)|of 403/;
+  /ERR_(CONNECTION_REFUSED|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING|EMPTY_RESPONSE)|of 403|of 503/;
 
 let browser = null;
 

@@ -113,3 +113,20 @@ clusterTest(
     assert.deepEqual(state, ["value", 3, 6]);
   },
 );
+
+clusterTest("a plot is read by keyboard, moment by moment", {}, async ({ open }) => {
+  const page = await open("#/overview", { reducedMotion: "reduce" });
+  const commands = page.getByRole("img", { name: /^Commands\./ });
+  await page.waitForFunction(() => document.querySelectorAll("figure path.series").length >= 12);
+  await commands.focus();
+  await page.keyboard.press("ArrowLeft");
+  await page.keyboard.press("ArrowLeft");
+  // All plots show the same moment.
+  const marks = page.locator(".axis-cursor");
+  await marks.first().waitFor();
+  const times = await marks.allTextContents();
+  assert.ok(times.length > 5, `${times.length} plots show the moment`);
+  assert.equal(new Set(times).size, 1);
+  await page.keyboard.press("Escape");
+  await marks.first().waitFor({ state: "detached" });
+});

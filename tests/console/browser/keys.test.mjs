@@ -196,3 +196,30 @@ clusterTest("an open key is always the one that is stored", {}, async ({ cluster
   await cluster.delete("config/motd");
   await page.getByText("There is no such key now.").waitFor();
 });
+
+clusterTest(
+  "without a leader the keys are read from the server of the page, and marked",
+  { canDie: true },
+  async ({ cluster, open }) => {
+    const server = await cluster.follower();
+    const page = await open("#/overview", { server });
+    for (const id of cluster.living.filter((it) => it !== server)) await cluster.kill(id);
+    await page.locator(".verdict-bad").waitFor();
+    await page.evaluate(() => {
+      location.hash = "#/keys?prefix=config%2F&key=config%2Fmotd";
+    });
+    const list = page.locator(".split-list");
+    await list.getByRole("alert").waitFor();
+    await list.getByRole("button", { name: "Show what this server has" }).click();
+    await list.getByText("Newer writes may be missing.").waitFor();
+    await list.locator(".key-row", { hasText: "config/motd" }).waitFor();
+    const pane = page.locator(".split-pane");
+    await pane.getByRole("button", { name: "Show what this server has" }).click();
+    await valueOf(page).getByText("Welcome aboard.").waitFor();
+    await page.getByRole("button", { name: "Edit" }).click();
+    await editorOf(page).fill("not without a leader");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.locator(".editor").getByRole("alert").waitFor();
+    assert.equal(await editorOf(page).inputValue(), "not without a leader", "the edit is kept");
+  },
+);
