@@ -69,14 +69,24 @@ export class KeyList {
     this.onChange();
   }
 
-  /** Takes a change into the list, so that it stays true while it is looked at. A new key is put
-   * in its place only where the list is whole. */
+  /** Takes a change into the list, so that it stays true while it is looked at. A key behind the
+   * last one that is shown comes with its page. */
   take(change) {
+    if (this.prefix === null || !atob(change.key).startsWith(atob(this.prefix))) return;
     const index = this.keys.findIndex((it) => it.key === change.key);
     if (change.kind !== "set") {
       if (index >= 0) this.keys = this.keys.toSpliced(index, 1);
-      return;
+    } else if (index >= 0) {
+      this.keys = this.keys.with(index, change);
+    } else {
+      this.insert(change);
     }
-    if (index >= 0) this.keys = this.keys.with(index, { ...change, value: change.value });
+  }
+
+  insert(change) {
+    // The characters of `atob` are bytes, so these texts are in the order of the keys.
+    const next = this.keys.findIndex((it) => atob(it.key) > atob(change.key));
+    if (next < 0 && this.hasMore) return;
+    this.keys = this.keys.toSpliced(next < 0 ? this.keys.length : next, 0, change);
   }
 }

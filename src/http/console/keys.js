@@ -205,7 +205,7 @@ function list(app, it) {
           "span",
           { class: "quiet" },
           plural(keyList.keys.length, "key"),
-          keyList.hasMore && " of more",
+          keyList.hasMore && " and more",
           `, revision ${count(keyList.revision)}`,
         ),
       keyList.revision !== null &&

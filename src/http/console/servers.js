@@ -1,7 +1,7 @@
 // The view of the servers one by one, and what an operator does with them.
 
 import { ask } from "./dialog.js";
-import { behind, bytes, count, duration, latency, moment, percent } from "./format.js";
+import { behind, bytes, count, duration, latency, moment, percent, plural } from "./format.js";
 import { button, facts, memberName, notice, roleOf } from "./parts.js";
 import { h } from "./vdom.js";
 import { clockOffset, isOutOfStep, whyBehind } from "./verdict.js";
@@ -147,7 +147,7 @@ function machine(state, member) {
   const offset = clockOffset(state, member);
   return [
     ["Sync 99 %", latency(report.fsync_p99_ms), "1 of 100 syncs of its log takes longer"],
-    ["Log", `${bytes(report.log_bytes)} in ${count(report.log_files)}`],
+    ["Log", `${bytes(report.log_bytes)} in ${plural(report.log_files, "file")}`],
     [
       "Disk free",
       `${bytes(report.disk_free_bytes)} (${percent(report.disk_free_bytes, report.disk_bytes)})`,

@@ -135,7 +135,7 @@ export function whyBehind(member) {
   const seen = member.seen_age_ms === null ? "" : ` for ${duration(member.seen_age_ms)}`;
   const fact =
     member.state === "unseen"
-      ? `The leader does not hear it${seen}.`
+      ? `The leader has not heard it${seen}.`
       : member.behind_entries === null
         ? "How far it is behind is not known."
         : member.behind_entries === 0

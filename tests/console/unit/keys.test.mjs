@@ -67,6 +67,7 @@ test("the answer for an older prefix never takes the place of a newer one", asyn
 
 test("changes keep the list true", () => {
   const list = new KeyList(new FakeApi(), () => {});
+  list.prefix = "";
   list.keys = [item("a"), item("b")];
   list.take({ key: base64("a"), kind: "deleted" });
   list.take({ key: base64("b"), kind: "set", mod_revision: 7, value: base64("new") });
@@ -74,6 +75,20 @@ test("changes keep the list true", () => {
     list.keys.map(({ mod_revision: revision }) => revision),
     [7],
   );
+});
+
+test("a new key is put in its place, unless it belongs to a later page", () => {
+  const list = new KeyList(new FakeApi(), () => {});
+  const take = (name) => list.take({ key: base64(name), kind: "set", mod_revision: 7, value: "" });
+  const names = () => list.keys.map(({ key }) => atob(key)).join(" ");
+  list.prefix = base64("k");
+  list.keys = [item("k1"), item("k3")];
+  list.hasMore = true;
+  ["k2", "k9", "elsewhere"].forEach(take);
+  assert.equal(names(), "k1 k2 k3");
+  list.hasMore = false;
+  ["k9", "k"].forEach(take);
+  assert.equal(names(), "k k1 k2 k3 k9");
 });
 
 test("what is wrong with a new key is told before it is sent", () => {

@@ -82,7 +82,7 @@ test("a member that nobody hears is behind by an unknown number, never by 0", ()
   });
   assert.equal(
     whyBehind(unseen).replaceAll("\u00a0", " "),
-    "The leader does not hear it for 4 min.",
+    "The leader has not heard it for 4 min.",
   );
   const cut = member(5, { state: "catching", behind_entries: null, behind_ms: null });
   assert.match(whyBehind(cut), /not known/);
