@@ -64,11 +64,12 @@ export function table({ caption, columns, rows, keyOf, rowClass = () => null, em
   );
 }
 
-/** A sentence about something that went wrong, or that a person has to know. */
+/** A sentence about something that went wrong, or that a person has to know. Only the first kind is
+ * read out: the numbers in the others change each second. */
 export function notice(level, ...content) {
   return h(
     "div",
-    { class: `notice notice-${level}`, role: level === "bad" ? "alert" : "status" },
+    { class: `notice notice-${level}`, role: level === "bad" ? "alert" : null },
     content,
   );
 }

@@ -45,8 +45,8 @@ clusterTest(
     await cluster.kill(others[0]);
     await cluster.kill(others[1]);
     const card = page.locator(`#server-${others[2]}`);
-    await page.locator(`#server-${others[0]}`).getByText("not heard").waitFor();
-    await page.locator(`#server-${others[1]}`).getByText("not heard").waitFor();
+    await page.locator(`#server-${others[0]}`).getByText("not heard", { exact: true }).waitFor();
+    await page.locator(`#server-${others[1]}`).getByText("not heard", { exact: true }).waitFor();
     await card.getByRole("button", { name: "Remove" }).click();
     const dialog = page.getByRole("dialog");
     await dialog.getByRole("alert").waitFor();

@@ -54,7 +54,7 @@ clusterTest(
       })
       .waitFor();
     await page.getByText("1 voter of 5 may fail").waitFor();
-    await serverRow(page, leader).getByText("not heard").waitFor();
+    await serverRow(page, leader).getByText("not heard", { exact: true }).waitFor();
     await page.getByRole("link", { name: "Terms" }).click();
     await page.locator("table.cards tbody tr").first().getByText(`Server ${now}`).waitFor();
     await page
