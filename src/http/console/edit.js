@@ -43,16 +43,15 @@ export function beginFrom(current, bytes) {
   return { ...edit, form, text: textIn(form, bytes), firstText: null };
 }
 
-/** The edit that another server's page has handed on. */
-export function resume(draft) {
-  const edit = beginEdit(draft.base);
-  return {
-    ...edit,
-    form: draft.form,
-    text: draft.text,
-    firstText: null,
-    expires: draft.expires ?? edit.expires,
-  };
+/** The edit that another server's page has handed on by the address of this one. Anybody can write
+ * an address, so the person is asked to look at the edit. */
+export function resume({ base, form, text, expires, lease }) {
+  return { ...beginEdit(base), form, text, firstText: null, expires, lease, isFromAddress: true };
+}
+
+/** What is handed on of an edit. */
+export function draftOf({ key, form, text, expires, lease, base }) {
+  return { key, form, text, expires, lease, base };
 }
 
 /** True when something would be lost without the edit. */

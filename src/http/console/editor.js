@@ -41,6 +41,8 @@ export function drawEditor(app, it) {
         ? "The key is created if it is still absent."
         : `It is saved if the key is still at revision ${count(edit.base.mod_revision)}.`,
     ),
+    edit.isFromAddress &&
+      notice("info", "This edit came with the address of the page. Look at it before you save it."),
     edit.status === "conflict" && conflictPanel(it, edit),
     h(
       "div",

@@ -53,13 +53,27 @@ export function packDraft(draft) {
 
 /** The edit that `packDraft` has packed, or `null` for anything else. */
 export function unpackDraft(text) {
+  let draft;
   try {
-    const draft = JSON.parse(text);
-    const isDraft =
-      ["key", "form", "text"].every((name) => typeof draft[name] === "string") &&
-      Number.isSafeInteger(draft.base?.mod_revision);
-    return isDraft ? draft : null;
+    draft = JSON.parse(text);
   } catch {
     return null;
   }
+  const base = draft?.base ?? {};
+  const isDraft =
+    ["text", "expires", "lease"].every((name) => typeof draft?.[name] === "string") &&
+    ["text", "json", "hex"].includes(draft.form) &&
+    isBase64(draft.key) &&
+    base.key === draft.key &&
+    (base.value === null || isBase64(base.value)) &&
+    (base.lease === null || typeof base.lease === "string") &&
+    [base.mod_revision, base.expires_s].every(Number.isSafeInteger);
+  return isDraft ? draft : null;
+}
+
+function isBase64(text) {
+  return (
+    typeof text === "string" &&
+    /^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}(==|[A-Za-z0-9+/]=))?$/.test(text)
+  );
 }

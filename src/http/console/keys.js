@@ -3,6 +3,7 @@
 
 import { fromBase64, fromLabel, toBase64, toLabel, toPreview } from "./bytes.js";
 import { bytes, count, plural } from "./format.js";
+import { draftOf } from "./edit.js";
 import { focusSoon } from "./focus.js";
 import { drawKey } from "./key_pane.js";
 import { KeyList } from "./key_list.js";
@@ -84,10 +85,7 @@ export const keys = {
 
   /** What would be lost if the page went away, or `null`. */
   draft(app) {
-    const edit = app.keys?.key.edit;
-    if (!edit || !app.keys.key.isDirty) return null;
-    const { key, form, text, expires, base } = edit;
-    return { key, form, text, expires, base };
+    return app.keys?.key.isDirty ? draftOf(app.keys.key.edit) : null;
   },
 };
 

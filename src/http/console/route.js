@@ -27,5 +27,7 @@ export function elsewhere(httpAddress, place, extra) {
 /** Splits the parameters that only say how the page came here from those of the place. */
 export function arrive(place) {
   const { moved_from: movedFrom, theme, draft, ...params } = place.params;
-  return { place: { ...place, params }, movedFrom, theme, draft };
+  // Anybody can write an address, and this one is shown in a sentence of the page.
+  const id = /^\d{1,16}$/.test(movedFrom ?? "") ? movedFrom : undefined;
+  return { place: { ...place, params }, movedFrom: id, theme, draft };
 }

@@ -60,6 +60,7 @@ clusterTest(
     assert.ok(page.url().startsWith(cluster.url(server)));
     await page.locator(".banner a.button-main").click();
     await said(page, "Moved here").waitFor();
+    await page.getByText("This edit came with the address of the page.").waitFor();
     assert.equal(
       await page.getByLabel("Value", { exact: true }).inputValue(),
       "unsaved ü \u{1f6f6}",

@@ -98,15 +98,34 @@ test("what became of a save is read from the key", () => {
   );
 });
 
-test("an edit survives the way to another server, and nothing else is taken for one", () => {
-  const edit = typed(edits.beginEdit(current("old")), "mine, with ü and \u{1f6f6}");
-  const { key, form, text, expires, base } = edit;
-  const draft = unpackDraft(packDraft({ key, form, text, expires, base }));
-  const resumed = edits.resume(draft);
-  assert.equal(edits.requestOf(resumed).value, base64(text));
+test("an edit survives the way to another server", () => {
+  const edit = {
+    ...typed(edits.beginEdit(current("old")), "mine, with ü and \u{1f6f6}"),
+    lease: "7",
+  };
+  const resumed = edits.resume(unpackDraft(packDraft(edits.draftOf(edit))));
+  assert.equal(edits.requestOf(resumed).value, base64(edit.text));
   assert.equal(edits.requestOf(resumed).mod_revision, 40);
+  assert.equal(edits.requestOf(resumed).lease, "7");
   assert.equal(edits.isDirty(resumed), true);
-  for (const other of ["", "{", "null", "{}", '{"key":"a","form":"text","text":"b","base":{}}'])
-    assert.equal(unpackDraft(other), null);
-  assert.equal(packDraft({ ...draft, text: "x".repeat(300_000) }), null);
+  assert.equal(resumed.isFromAddress, true);
+});
+
+test("what is no edit is not taken for one, whoever wrote the address", () => {
+  const good = edits.draftOf(edits.beginEdit(current("old")));
+  const wrong = [
+    { ...good, key: "another" },
+    { ...good, form: "markup" },
+    { ...good, text: 5 },
+    { ...good, expires: undefined },
+    { ...good, base: { ...good.base, value: "no base64!" } },
+    { ...good, base: { ...good.base, mod_revision: "1" } },
+    { ...good, base: null },
+    {},
+    null,
+  ];
+  assert.notEqual(unpackDraft(JSON.stringify(good)), null);
+  for (const draft of wrong) assert.equal(unpackDraft(JSON.stringify(draft)), null);
+  assert.equal(unpackDraft("{"), null);
+  assert.equal(packDraft({ ...good, text: "x".repeat(300_000) }), null);
 });

@@ -30,3 +30,10 @@ test("a move keeps the place, and what goes along is taken out by the page that 
   const arrival = arrive(parse(url.hash));
   assert.deepEqual(arrival, { place, movedFrom: "3", theme: "dark", draft: '{"text":"ä"}' });
 });
+
+test("a text in the place of a server's id is not shown to anybody", () => {
+  assert.equal(arrive(parse("#/keys?moved_from=3")).movedFrom, "3");
+  for (const text of ["evil%20sentence", "-1", ""]) {
+    assert.equal(arrive(parse(`#/keys?moved_from=${text}`)).movedFrom, undefined);
+  }
+});
