@@ -10,7 +10,8 @@ usage: scripts/console_test.sh [--unit] [--real] [--help]
 Tests src/http/console. Needs Node 20 or newer; the browser is Debian's package
 chromium, or the program that CONSOLE_BROWSER names. The driver of the browser,
 playwright-core, is installed by `npm ci` as tests/console/package-lock.json says,
-when it is not there yet. What cannot run here is left out with a line SKIPPED.
+when it is not there yet. What cannot run here is left out with a line SKIPPED,
+and the exit code is 77 if the rest passed.
 
   --unit   only what needs no browser
   --real   the browser tests against five real servers instead of the mock ones; the
@@ -43,11 +44,11 @@ cd "$(dirname "$0")/../tests/console"
 
 if ! command -v node >/dev/null; then
     skip "all tests of the console: there is no node (Debian: apt-get install nodejs npm)"
-    exit 0
+    exit 77
 fi
 if ! node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)'; then
     skip "all tests of the console: node $(node --version) is too old, 20 is needed"
-    exit 0
+    exit 77
 fi
 
 echo "console_test: the modules"
@@ -62,11 +63,11 @@ fi
 browser=$(node -e 'import("./browser.mjs").then((it) => console.log(it.findBrowser() ?? ""))')
 if [[ -z $browser ]]; then
     skip "the browser tests: there is no browser (Debian: apt-get install chromium)"
-    exit 0
+    exit 77
 fi
 if [[ ! -d node_modules/playwright-core ]] && ! npm ci --no-audit --no-fund --silent; then
     skip "the browser tests: playwright-core could not be installed (npm ci in tests/console)"
-    exit 0
+    exit 77
 fi
 
 echo "console_test: the page, in $browser"
