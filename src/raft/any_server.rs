@@ -101,7 +101,7 @@ impl Raft {
     }
 
     /// Time passes for the reads at a node that does not lead. When no leader was heard for long,
-    /// they fail: another server may know one.
+    /// they fail: another server may know one. So do all of a node that was removed.
     pub(super) fn tick_inquiry(&mut self) {
         let settings = &self.settings;
         self.inquiry.tick(settings.heartbeat_ticks);
@@ -114,10 +114,16 @@ impl Raft {
         };
         let ticks = self.inquiry.leaderless_ticks;
         self.inquiry.leaderless_ticks = if is_led { 0 } else { ticks.saturating_add(1) };
-        if self.inquiry.is_asking() && !self.hopes_for_leader() {
-            for token in self.inquiry.give_up() {
-                self.effects.push(Effect::ReadFailed { token });
-            }
+        let failed = if self.removed_at().is_some() {
+            // The index that some of them wait for will not come.
+            self.inquiry.take_all()
+        } else if self.inquiry.is_asking() && !self.hopes_for_leader() {
+            self.inquiry.give_up()
+        } else {
+            Vec::new()
+        };
+        for token in failed {
+            self.effects.push(Effect::ReadFailed { token });
         }
     }
 

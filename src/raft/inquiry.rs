@@ -137,7 +137,7 @@ impl Inquiry {
         reads.into_iter().collect()
     }
 
-    /// Removes all reads, by arrival: this node leads, and answers them by itself.
+    /// Removes all reads, by arrival.
     pub(super) fn take_all(&mut self) -> Vec<ReadToken> {
         let mut reads = self.give_up();
         reads.extend(std::mem::take(&mut self.confirmed).into_tokens());
