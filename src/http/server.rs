@@ -36,6 +36,8 @@ const HEADERS_MAX: usize = 64;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time for which a client may take nothing of an answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum number of connections that are ended and have not closed their sockets yet.
+const ENDING_MAX: usize = 8;
 /// The pause after an accept that failed, say because no descriptor is free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The time between two measurements of the disk.
@@ -105,7 +107,7 @@ async fn serve(listener: TcpListener, services: HttpServices, limits: HttpLimits
     loop {
         tokio::select! {
             ended = connections.next_ended() => connections.remove(ended),
-            accepted = listener.accept() => match accepted {
+            accepted = listener.accept(), if connections.may_accept() => match accepted {
                 Ok((stream, _)) => connections.add(stream, &router),
                 Err(error) => {
                     log::debug!("accepting an HTTP connection failed error={error}");
@@ -167,6 +169,12 @@ impl Connections {
         if let Some(number) = self.numbers.remove(&ended) {
             self.open.remove(&number);
         }
+    }
+
+    /// True while few connections are ending. One that was ended to make room keeps its descriptor
+    /// until its task has had a turn, and many are accepted in one turn.
+    fn may_accept(&self) -> bool {
+        self.tasks.len() < self.open.len() + ENDING_MAX
     }
 
     /// Serves a connection, in the place of one that waits if there are as many as may be. When
