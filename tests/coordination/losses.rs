@@ -32,7 +32,7 @@ fn lease(cluster: &Cluster) -> String {
 #[test]
 fn a_command_whose_lock_is_taken_away_is_killed_with_all_that_it_has_started() {
     let cluster = three_servers();
-    let holder = lock(&cluster, "3", STUBBORN);
+    let holder = lock(&cluster, "15", STUBBORN);
     let processes = processes(&holder);
     done(&cluster, &["lease", "revoke", &lease(&cluster)], 0);
     let (code, _, said) = holder.end();
@@ -66,7 +66,7 @@ fn a_place_that_is_taken_away_from_who_waits_is_told() {
 #[test]
 fn a_command_is_gone_before_the_lock_can_be_had_when_no_server_answers() {
     let cluster = three_servers();
-    let holder = lock(&cluster, "4", STUBBORN);
+    let holder = lock(&cluster, "10", STUBBORN);
     let processes = processes(&holder);
     assert_eq!(queue(&cluster, "l").len(), 1);
     cluster.ids().into_iter().for_each(|id| cluster.signal(id, "STOP"));
@@ -76,7 +76,7 @@ fn a_command_is_gone_before_the_lock_can_be_had_when_no_server_answers() {
     cluster.ids().into_iter().for_each(|id| cluster.signal(id, "CONT"));
     assert_eq!(code, 3);
     assert!(said.contains("no server has renewed its lease in time"), "{said}");
-    let next = lock(&cluster, "4", "echo runs");
+    let next = lock(&cluster, "10", "echo runs");
     assert_eq!(next.line(), "runs");
     assert_eq!(next.end().0, 0);
 }
@@ -106,9 +106,9 @@ fn a_lock_is_kept_while_servers_die_and_come_back() {
 #[test]
 fn a_command_does_not_outlive_the_process_that_renews_its_lock() {
     let cluster = three_servers();
-    let holder = lock(&cluster, "2", STUBBORN);
+    let holder = lock(&cluster, "8", STUBBORN);
     let [other, command] = processes(&holder);
-    let waiter = lock(&cluster, "2", "echo runs");
+    let waiter = lock(&cluster, "8", "echo runs");
     wait_for_places(&cluster, "l", 2);
     signal(holder.pid().into(), "KILL");
     cluster.wait_for("the end of the command", || (!is_alive(command)).then_some(()));
@@ -128,7 +128,7 @@ fn a_holder_that_stood_still_cannot_write_under_its_old_token() {
     let script = "echo $$; echo $CORACLE_LOCK_TOKEN; while [ ! -e go ]; do sleep 0.02; done; \
                   printf 'check %s %s\\nset result %s\\n' $CORACLE_LOCK_KEY $CORACLE_LOCK_TOKEN \
                   $CORACLE_LOCK_TOKEN | $CORACLE txn 2> refused > written; echo $? > code";
-    let first = lock(&cluster, "2", script);
+    let first = lock(&cluster, "8", script);
     let command: i64 = first.line().parse().unwrap();
     let old_token: u64 = first.line().parse().unwrap();
     signal(first.pid().into(), "STOP");
@@ -166,7 +166,7 @@ fn a_holder_that_stood_still_cannot_write_under_its_old_token() {
 #[test]
 fn a_holder_that_stood_still_kills_its_command_when_it_goes_on() {
     let cluster = three_servers();
-    let holder = lock(&cluster, "1", STUBBORN);
+    let holder = lock(&cluster, "8", STUBBORN);
     let processes = processes(&holder);
     signal(holder.pid().into(), "STOP");
     cluster.wait_for("the end of the lease", || queue(&cluster, "l").is_empty().then_some(()));
