@@ -43,6 +43,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
+use bytes::Bytes;
 
 use crate::actors::io::memory::MemoryBudget;
 use crate::actors::messages::clients::{ClientReplies, ClientReply, ReplyHandle};
@@ -51,7 +52,9 @@ use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{DropStore, StoreCommand, WriteSnapshot};
 use crate::actors::messages::waiters::Waiters;
 use crate::actors::messages::watch::{AskHistory, HistoryMark, HistoryNews};
-use crate::kv::{Answer, ApplyError, Corruption, DigestHistory, Query, Scrub, ScrubBudget, Store};
+use crate::kv::{
+    Answer, ApplyError, Corruption, DigestHistory, Page, Query, Scrub, ScrubBudget, Store,
+};
 use crate::metrics::{StoreMetrics, StoreState};
 use crate::protocol::Refusal;
 use crate::raft::ReadDigest;
@@ -323,13 +326,21 @@ impl KvActor {
     /// its value may be above the limits that this server has now, and no later try would get
     /// past it.
     fn scan_reply(&self, answer: Answer) -> ClientReply {
-        // A read of one key, far back in the history.
-        let Answer::Scan { items, .. } = &answer else { return ClientReply::Answer(answer) };
-        let bytes = items
-            .iter()
-            .map(|(key, item)| key.len() + item.value.len() + ITEM_OVERHEAD_BYTES)
-            .sum::<usize>() as u64;
-        if items.len() > 1 && bytes > self.ports.memory.free_bytes() {
+        let weight = |key: &Bytes, value: &Bytes| key.len() + value.len() + ITEM_OVERHEAD_BYTES;
+        let (items, bytes) = match &answer {
+            Answer::Scan { items, .. } => {
+                let weights = items.iter().map(|(key, item)| weight(key, &item.value));
+                (items.len(), weights.sum::<usize>() as u64)
+            }
+            Answer::Page(Page { records, .. }) => {
+                let weights = records.iter().map(|(key, record)| weight(key, &record.value));
+                (records.len(), weights.sum::<usize>() as u64)
+            }
+            // A read of one key: far back in the history, or of its versions, which share their
+            // values with the store.
+            _ => return ClientReply::Answer(answer),
+        };
+        if items > 1 && bytes > self.ports.memory.free_bytes() {
             return ClientReply::Refused(Refusal::Busy);
         }
         ClientReply::Scan(answer, self.ports.memory.reserve(bytes))

@@ -36,6 +36,15 @@ impl Server {
         self.advertised.clone()
     }
 
+    /// The address at which its HTTP port is reached; `None` without one. A listener on all
+    /// addresses of a machine is reached where clients reach the server.
+    pub fn http_address(&self) -> Option<Address> {
+        let listen = self.http_listen.as_ref()?;
+        let is_everywhere = is_unspecified(&listen.host);
+        let host = if is_everywhere { &self.advertised.client.host } else { &listen.host };
+        Some(Address { host: host.clone(), port: listen.port })
+    }
+
     /// The address for clients, as `ERR_REDIRECT` contains it.
     pub fn client_address(&self) -> String {
         self.advertised.client.to_string()

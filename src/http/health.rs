@@ -44,6 +44,13 @@ impl Health {
     }
 }
 
+impl Health {
+    /// The checks of the node.
+    pub(super) fn checks(&self) -> &Checks {
+        &self.checks
+    }
+}
+
 /// The routes of health.
 pub(super) fn routes(health: Arc<Health>) -> Router {
     Router::new()

@@ -1,4 +1,4 @@
-//! The HTTP port: metrics, health and version (docs/adr/0032).
+//! The HTTP port: metrics, health, version and the console (docs/adr/0032).
 //!
 //! It runs on a thread of its own with its own runtime, so that neither scrapes nor strangers
 //! delay the node. Metrics are numbers that the actors change as they work: to print them enters
@@ -8,6 +8,8 @@
 //! | file | contents |
 //! | --- | --- |
 //! | `server` | the thread, the connections and their bounds |
+//! | `page` | the console at `/`, and its files |
+//! | `api` | the console's interface, `/console/v1` |
 //! | `router`, `answers` | the paths, and the forms of answers |
 //! | `metrics` | `/metrics` |
 //! | `health` | `/livez`, `/readyz`, `/health` |
@@ -17,13 +19,17 @@
 //!
 //! **Bounds.** There are at most [`HttpLimits::connections_max`] connections: one more ends the
 //! oldest that has no request under way, so that idle strangers keep nobody out. A connection has
-//! one request at a time, 16 KiB of headers at most, and a time limit for each step. No path reads
-//! a body, and a request that has a large one ends the connection. No line is logged for a request.
+//! one request at a time, 16 KiB of headers at most, and a time limit for each step. A stream
+//! of events counts as a request under way. Only the writes of the console read a body, which is
+//! bounded; any other request that has a large one ends the connection. No line is logged for a
+//! request.
 
 mod answers;
+mod api;
 mod checks;
 mod health;
 mod metrics;
+mod page;
 mod read_probe;
 mod router;
 mod server;
@@ -35,8 +41,9 @@ use std::time::Duration;
 
 use actix::Recipient;
 
-use crate::actors::messages::door::Ask;
+use crate::actors::messages::door::{Ask, AskView};
 use crate::metrics::NodeMetrics;
+use crate::types::Address;
 pub use server::HttpServer;
 
 /// The bounds of the HTTP port.
@@ -46,6 +53,8 @@ pub struct HttpLimits {
     pub connections_max: usize,
     /// The time for which the disk of a live server may finish nothing.
     pub disk_stall_max: Duration,
+    /// The time for an answer of the console, which asks the node.
+    pub console_timeout: Duration,
 }
 
 /// The sources of what the HTTP port shows and asks.
@@ -54,9 +63,39 @@ pub struct HttpServices {
     /// The numbers of the node.
     pub metrics: NodeMetrics,
     /// DoorActor, once it runs. A server that still reads its files has none.
-    pub door: Arc<OnceLock<Recipient<Ask>>>,
+    pub door: Arc<OnceLock<Door>>,
     /// The directory whose disk is measured.
     pub data_dir: PathBuf,
     /// The version of the program.
     pub version: &'static str,
+    /// The address at which people and other servers reach the port, when it is known.
+    pub own_address: Option<Address>,
+    /// The settings that the console has to know.
+    pub console: ConsoleSettings,
+}
+
+/// The ways to DoorActor.
+#[derive(Clone)]
+pub struct Door {
+    /// For commands.
+    pub asks: Recipient<Ask>,
+    /// For views of the history.
+    pub views: Recipient<AskView>,
+}
+
+/// The settings of the node that the console has to know.
+#[derive(Clone, Debug)]
+pub struct ConsoleSettings {
+    /// The name of the cluster.
+    pub cluster: String,
+    /// Maximum length of a key in bytes.
+    pub key_bytes_max: usize,
+    /// Maximum length of a value in bytes.
+    pub value_bytes_max: usize,
+    /// The time in which the node answers a command.
+    pub request_timeout: Duration,
+    /// The bound on the store in bytes; 0 for none.
+    pub store_bytes_max: u64,
+    /// The bound on the history in bytes; 0 for none.
+    pub history_bytes_max: u64,
 }

@@ -6,11 +6,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actix::Recipient;
 use bytes::Bytes;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
+use super::Door;
 use crate::actors::messages::clients::ClientReply;
 use crate::actors::messages::door::Ask;
 use crate::kv::Query;
@@ -30,13 +30,13 @@ type LastRead = Option<(Instant, Result<(), String>)>;
 
 /// Reads through the door of a node.
 pub(super) struct ReadProbe {
-    door: Arc<OnceLock<Recipient<Ask>>>,
+    door: Arc<OnceLock<Door>>,
     raft: RaftMetrics,
     last: Mutex<LastRead>,
 }
 
 impl ReadProbe {
-    pub(super) fn new(door: Arc<OnceLock<Recipient<Ask>>>, raft: RaftMetrics) -> ReadProbe {
+    pub(super) fn new(door: Arc<OnceLock<Door>>, raft: RaftMetrics) -> ReadProbe {
         ReadProbe { door, raft, last: Mutex::new(None) }
     }
 
@@ -61,7 +61,7 @@ impl ReadProbe {
             return Err("this server still reads its files".to_owned());
         };
         let query = Query::Get { key: Bytes::from_static(KEY), at: 0 };
-        let ask = door.send(Ask { request: ClientRequest::ReadAnywhere(query) });
+        let ask = door.asks.send(Ask { request: ClientRequest::ReadAnywhere(query) });
         match timeout(READ_TIMEOUT, ask).await {
             Ok(Ok(Ok(reply))) => self.judge(reply),
             Ok(Ok(Err(error))) => Err(error.to_string()),

@@ -2,20 +2,25 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::{Request, Response, StatusCode};
 use axum::response::IntoResponse;
-use hyper::body::Incoming;
+use bytes::Bytes;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rand::TryRng;
+use rand::rngs::SysRng;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::{self, AbortHandle, JoinSet};
@@ -40,6 +45,10 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 const ENDING_MAX: usize = 8;
 /// The pause after an accept that failed, say because no descriptor is free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The time in which the last words of a server that stops reach the pages.
+const BYE_TIME: Duration = Duration::from_millis(50);
+/// The beginning of the paths that a node has to answer, which takes its own time.
+const CONSOLE: &str = "/console/v1";
 /// The time between two measurements of the disk.
 const DISK_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -63,6 +72,7 @@ impl HttpServer {
         let port = listener.local_addr()?.port();
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let token = draw_token()?;
         let (stop, stopped) = oneshot::channel();
         let listener = {
             let _entered = runtime.enter();
@@ -70,11 +80,21 @@ impl HttpServer {
         };
         let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
             runtime.block_on(async {
+                let process = ProcessMetrics::new(services.version, services.data_dir.clone());
+                task::spawn(measure_disk(process.clone()));
+                let (router, api) = router::router(services, process, limits, token);
+                let (pages, run) = (Arc::clone(&api), async move { api.run().await });
+                let console = task::spawn(run);
+                let mut serving = std::pin::pin!(serve(listener, router, limits));
                 tokio::select! {
-                    () = serve(listener, services, limits) => {}
+                    () = &mut serving => {}
                     // An error says that the owner is gone.
                     _ = stopped => {}
                 }
+                pages.say_bye();
+                console.abort();
+                // The connections need a moment to say it.
+                let _ = timeout(BYE_TIME, serving).await;
             });
             // A measurement of a disk that does not answer must not keep the thread.
             runtime.shutdown_background();
@@ -99,11 +119,8 @@ impl Drop for HttpServer {
 }
 
 /// Accepts and serves connections, for ever.
-async fn serve(listener: TcpListener, services: HttpServices, limits: HttpLimits) {
-    let process = ProcessMetrics::new(services.version, services.data_dir.clone());
-    task::spawn(measure_disk(process.clone()));
-    let router = router::router(services, process, limits);
-    let mut connections = Connections::new(limits.connections_max);
+async fn serve(listener: TcpListener, router: Router, limits: HttpLimits) {
+    let mut connections = Connections::new(limits);
     loop {
         tokio::select! {
             ended = connections.next_ended() => connections.remove(ended),
@@ -116,6 +133,12 @@ async fn serve(listener: TcpListener, services: HttpServices, limits: HttpLimits
             },
         }
     }
+}
+
+/// Draws the token for the writes of the console.
+fn draw_token() -> io::Result<String> {
+    let draw = || SysRng.try_next_u64().map_err(io::Error::other);
+    Ok(format!("{:016x}{:016x}", draw()?, draw()?))
 }
 
 /// Measures the disk again and again, on a thread that may block. While the disk does not answer
@@ -132,6 +155,8 @@ async fn measure_disk(process: ProcessMetrics) {
 /// The connections, of which there is a maximum.
 struct Connections {
     connections_max: usize,
+    /// The time for an answer of the console.
+    request_timeout: Duration,
     /// By the order in which they were accepted.
     open: BTreeMap<u64, Open>,
     numbers: HashMap<task::Id, u64>,
@@ -141,14 +166,15 @@ struct Connections {
 
 struct Open {
     abort: AbortHandle,
-    /// True while a request is answered.
+    /// True while a request is answered, to the last byte of the answer.
     is_busy: Arc<AtomicBool>,
 }
 
 impl Connections {
-    fn new(connections_max: usize) -> Connections {
+    fn new(limits: HttpLimits) -> Connections {
         Connections {
-            connections_max,
+            connections_max: limits.connections_max,
+            request_timeout: limits.console_timeout.max(REQUEST_TIMEOUT),
             open: BTreeMap::new(),
             numbers: HashMap::new(),
             tasks: JoinSet::new(),
@@ -184,7 +210,8 @@ impl Connections {
             return;
         }
         let is_busy = Arc::new(AtomicBool::new(false));
-        let connection = serve_connection(stream, router.clone(), Arc::clone(&is_busy));
+        let (router, request_timeout) = (router.clone(), self.request_timeout);
+        let connection = serve_connection(stream, router, Arc::clone(&is_busy), request_timeout);
         let abort = self.tasks.spawn(connection);
         self.last_number += 1;
         self.numbers.insert(abort.id(), self.last_number);
@@ -205,17 +232,21 @@ impl Connections {
 }
 
 /// Serves one connection, a request at a time.
-async fn serve_connection(stream: TcpStream, router: Router, is_busy: Arc<AtomicBool>) {
+async fn serve_connection(
+    stream: TcpStream,
+    router: Router,
+    is_busy: Arc<AtomicBool>,
+    request_timeout: Duration,
+) {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |request: Request<Incoming>| {
         let (router, is_busy) = (router.clone(), Arc::clone(&is_busy));
         async move {
-            is_busy.store(true, Ordering::Relaxed);
-            let response = answer(&router, request).await;
-            is_busy.store(false, Ordering::Relaxed);
-            Ok::<_, std::convert::Infallible>(response)
+            let busy = Busy::new(is_busy);
+            let response = answer(&router, request, request_timeout).await;
+            Ok::<_, std::convert::Infallible>(response.map(|body| busy.until_sent(body)))
         }
     });
     let served = http1::Builder::new()
@@ -234,11 +265,62 @@ async fn serve_connection(stream: TcpStream, router: Router, is_busy: Arc<Atomic
 async fn answer(
     router: &TowerToHyperService<Router>,
     request: Request<Incoming>,
+    request_timeout: Duration,
 ) -> Response<Body> {
-    let answered = timeout(REQUEST_TIMEOUT, hyper::service::Service::call(router, request)).await;
+    let is_console = request.uri().path().starts_with(CONSOLE);
+    let request_timeout = if is_console { request_timeout } else { REQUEST_TIMEOUT };
+    let answered = timeout(request_timeout, hyper::service::Service::call(router, request)).await;
     match answered {
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "not answered in time\n").into_response(),
+    }
+}
+
+/// A request that is under way, until this is dropped.
+struct Busy(Arc<AtomicBool>);
+
+impl Busy {
+    fn new(is_busy: Arc<AtomicBool>) -> Busy {
+        is_busy.store(true, Ordering::Relaxed);
+        Busy(is_busy)
+    }
+
+    /// Keeps the request under way until its answer is sent: a stream of events is no idle
+    /// connection.
+    fn until_sent(self, body: Body) -> BusyBody {
+        BusyBody { body, _busy: self }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The body of an answer to a request that is under way.
+struct BusyBody {
+    body: Body,
+    _busy: Busy,
+}
+
+impl HttpBody for BusyBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

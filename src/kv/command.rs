@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::history::{HistoryLimits, NotReadable};
+use super::pages::{Page, PageQuery, Versions, VersionsQuery};
 use super::transaction::{RangeAnswer, RangeQuery, Transaction, TransactionOutcome};
 use crate::types::LogIndex;
 
@@ -233,6 +234,10 @@ pub enum Query {
     },
     /// All leases.
     Leases,
+    /// A page of the keys of a range, with all that is known of each.
+    Page(PageQuery),
+    /// The versions of a key that are kept.
+    Versions(VersionsQuery),
 }
 
 /// The store's answer to a [`Query`].
@@ -276,6 +281,10 @@ pub enum Answer {
     },
     /// The ids of all leases, in their order.
     Leases(Vec<u64>),
+    /// A page of keys.
+    Page(Page),
+    /// The versions of a key.
+    Versions(Versions),
     /// `scan`: one page of keys.
     Scan {
         /// The keys found, in byte order, with their items.

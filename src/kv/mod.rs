@@ -27,6 +27,7 @@
 //! | `weight` | the size by which limits count a key |
 //! | `expiry` | the steps in which expired keys and clients are removed |
 //! | `key_bytes` | a short byte string stored inline |
+//! | `pages` | reads for people who browse: pages of keys, versions of a key |
 //! | `query`, `reads` | reads, of the present and of the past |
 //! | `corruption` | the finding that memory has changed without a write |
 //! | `scrub` | the slow walk that verifies every record |
@@ -51,6 +52,7 @@ mod history;
 mod key_bytes;
 mod leases;
 mod once;
+mod pages;
 mod query;
 mod range;
 mod reads;
@@ -75,6 +77,7 @@ pub use corruption::{Corruption, Totals};
 pub use digest_history::DigestHistory;
 pub use history::{HistoryLimits, NotReadable};
 pub use once::{CLIENT_SILENCE_MS, CLIENTS_MAX};
+pub use pages::{Page, PageQuery, Version, Versions, VersionsQuery};
 pub use query::SCAN_BYTES_MAX;
 pub use range::KeyRange;
 pub use record::Record;

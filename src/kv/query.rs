@@ -8,6 +8,7 @@ use super::command::{Answer, Item, Query};
 use super::corruption::Corruption;
 use super::history::NotReadable;
 use super::leases::LeaseState;
+use super::pages::{self, PageQuery};
 use super::range::KeyRange;
 use super::reads::Reads;
 use super::record::Record;
@@ -25,10 +26,10 @@ const CHANGES_AT_ONCE_MAX: u64 = 1_000;
 
 impl Store {
     /// True when the answer can take as long as thousands of others: of a scan, and of a read that
-    /// goes far back.
+    /// goes far back, or lists.
     pub fn takes_long(&self, query: &Query) -> bool {
         match query {
-            Query::Scan { .. } => true,
+            Query::Scan { .. } | Query::Page(_) | Query::Versions(_) => true,
             Query::Get { at, .. } | Query::GetMeta { at, .. } => {
                 *at > 0 && self.history().changes_after(*at) > CHANGES_AT_ONCE_MAX
             }
@@ -45,8 +46,8 @@ impl Store {
     pub fn query(&self, query: &Query, now_ms: u64) -> Result<Answer, Corruption> {
         let at = match query {
             Query::Get { at, .. } | Query::GetMeta { at, .. } | Query::Scan { at, .. } => *at,
-            Query::Range(RangeQuery { at, .. }) => *at,
-            Query::Transaction(_) | Query::Lease { .. } | Query::Leases => 0,
+            Query::Range(RangeQuery { at, .. }) | Query::Page(PageQuery { at, .. }) => *at,
+            Query::Transaction(_) | Query::Lease { .. } | Query::Leases | Query::Versions(_) => 0,
         };
         let reads = match self.reads_at(at) {
             Ok(reads) => reads,
@@ -81,6 +82,11 @@ impl Store {
                 }
             }
             Query::Lease { id, keys_max } => return self.lease(*id, *keys_max, now_ms),
+            Query::Page(query) => {
+                let revision = if query.at == 0 { self.revision() } else { query.at };
+                Answer::Page(pages::page(&reads, query, revision, now_ms)?)
+            }
+            Query::Versions(query) => Answer::Versions(self.versions(query, now_ms)?),
             Query::Leases => Answer::Leases(self.records().leases().ids().collect()),
         })
     }

@@ -13,6 +13,7 @@
 //! | `store` | keys, history, leases, memory; how long entries take to apply |
 //! | `snapshots` | snapshots that were saved |
 //! | `process` | processor, memory and files of the process, and the disk's free space |
+//! | `terms` | the terms that the node has seen, and why each began |
 //! | `etcd` | the same numbers by the names that etcd's dashboards and alerts use |
 //! | `registry` | all of them together |
 //! | `measures` | the bounds of histograms, and the clock |
@@ -27,6 +28,7 @@ mod raft;
 mod registry;
 mod snapshots;
 mod store;
+mod terms;
 
 use std::sync::Arc;
 
@@ -37,6 +39,7 @@ pub use process::ProcessMetrics;
 pub use raft::{ProposalFailure, RaftMetrics, RaftState};
 pub use snapshots::SnapshotMetrics;
 pub use store::{StoreMetrics, StoreState};
+pub use terms::{TermCause, TermHistory, TermRecord};
 
 use crate::clock::Clock;
 use measures::system_clock;

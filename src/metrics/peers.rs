@@ -3,7 +3,7 @@
 //! A peer has its numbers from the start of its actors to their end, so a cluster whose members
 //! change for years has as many time series as members.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::measures::{self, KnownGauge, to_gauge};
-use crate::types::{LogIndex, NodeId};
+use crate::types::{Address, LogIndex, NodeId};
 
 /// The numbers of one peer. Clones share them.
 #[derive(Clone)]
@@ -123,35 +123,60 @@ impl PeerMetrics {
 
 /// The numbers of all peers. Clones share them.
 #[derive(Clone, Default)]
-pub struct PeersMetrics(Arc<RwLock<BTreeMap<NodeId, PeerMetrics>>>);
+pub struct PeersMetrics {
+    peers: Arc<RwLock<BTreeMap<NodeId, PeerMetrics>>>,
+    /// The addresses at which the HTTP ports of peers are reached, as they say themselves.
+    http: Arc<RwLock<BTreeMap<NodeId, Address>>>,
+}
 
 impl PeersMetrics {
     /// The numbers of a peer whose actors begin.
     pub fn add(&self, peer: NodeId) -> PeerMetrics {
-        let mut peers = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
         peers.entry(peer).or_default().clone()
     }
 
     /// Forgets the leader's view of all peers.
     pub fn end_views(&self) {
-        for peer in self.0.read().unwrap_or_else(PoisonError::into_inner).values() {
+        for peer in self.peers.read().unwrap_or_else(PoisonError::into_inner).values() {
             peer.set_view(None, None);
         }
     }
 
     /// The numbers of a peer, if its actors run.
     pub fn find(&self, peer: NodeId) -> Option<PeerMetrics> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&peer).cloned()
+        self.peers.read().unwrap_or_else(PoisonError::into_inner).get(&peer).cloned()
     }
 
     /// Removes the numbers of a peer whose actors end.
     pub fn remove(&self, peer: NodeId) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&peer);
+        self.peers.write().unwrap_or_else(PoisonError::into_inner).remove(&peer);
+        self.set_http_address(peer, None);
+    }
+
+    /// The peers whose actors run.
+    pub fn ids(&self) -> BTreeSet<NodeId> {
+        self.peers.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
+    /// Takes the address of a peer's HTTP port, as the peer says it.
+    pub fn set_http_address(&self, peer: NodeId, address: Option<Address>) {
+        let mut http = self.http.write().unwrap_or_else(PoisonError::into_inner);
+        match address {
+            Some(address) => _ = http.insert(peer, address),
+            None => _ = http.remove(&peer),
+        }
+    }
+
+    /// The addresses of the HTTP ports of peers, as far as they have said them. That of a peer
+    /// whose connection has ended stays known.
+    pub fn http_addresses(&self) -> BTreeMap<NodeId, Address> {
+        self.http.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The number of peers with a good connection.
     pub(super) fn connected(&self) -> u64 {
-        let peers = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let peers = self.peers.read().unwrap_or_else(PoisonError::into_inner);
         peers.values().filter(|peer| peer.connected.get() != 0).count() as u64
     }
 
@@ -300,7 +325,7 @@ impl fmt::Debug for PeerTable {
 
 impl Collector for PeerTable {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let peers = self.peers.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let peers = self.peers.peers.read().unwrap_or_else(PoisonError::into_inner).clone();
         if peers.is_empty() {
             return Ok(());
         }

@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::measures::{self, KnownGauge, from_gauge, system_clock, to_gauge};
+use super::terms::TermHistory;
 use crate::clock::Clock;
 use crate::raft::{Event, Role, Tolerance};
 use crate::types::{LogIndex, NodeId, Term};
@@ -154,6 +155,7 @@ pub struct RaftMetrics {
     pub(super) elections: ElectionCounters,
     pub(super) proposals: ProposalMetrics,
     voters: VoterGauges,
+    terms: TermHistory,
     append_rejections: Counter,
     snapshots_sent: Counter,
     tick_interval: Histogram,
@@ -186,6 +188,7 @@ impl RaftMetrics {
             elections,
             proposals,
             voters: VoterGauges::default(),
+            terms: TermHistory::default(),
             append_rejections: Counter::default(),
             snapshots_sent: Counter::default(),
             tick_interval: measures::durations(),
@@ -201,6 +204,7 @@ impl RaftMetrics {
     /// Takes the state at a tick, which also proves that the main thread makes progress.
     pub fn on_tick(&self, state: &RaftState) {
         let now_ms = self.now_ms();
+        self.terms.on_tick(state.role, state.term, state.leader_id, self.clock.wall_ms());
         let before_ms = self.ticked_at_ms.swap(now_ms, Ordering::Relaxed);
         if before_ms > 0 {
             self.tick_interval.observe(now_ms.saturating_sub(before_ms) as f64 / 1e3);
@@ -244,6 +248,7 @@ impl RaftMetrics {
 
     /// Counts an event of the core, if it is one of those that are counted.
     pub fn on_event(&self, event: &Event) {
+        self.terms.on_event(event, self.id(), self.clock.wall_ms());
         match event {
             Event::BecameLeader { .. } | Event::FollowsLeader { .. } => {
                 self.elections.leader_changes.inc();
@@ -300,6 +305,26 @@ impl RaftMetrics {
             0 => None,
             at_ms => Some(Duration::from_millis(self.now_ms().saturating_sub(at_ms))),
         }
+    }
+
+    /// The terms that the node has seen.
+    pub fn terms(&self) -> &TermHistory {
+        &self.terms
+    }
+
+    /// The wall clock, in milliseconds since the Unix epoch.
+    pub fn wall_ms(&self) -> u64 {
+        self.clock.wall_ms()
+    }
+
+    /// The time of the clock by which this is measured.
+    pub fn now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    /// The term of the last tick.
+    pub fn term(&self) -> Term {
+        Term(from_gauge(&self.state.term))
     }
 
     /// The leader that the node knows, as of the last tick.

@@ -191,7 +191,7 @@ pub async fn start(
     if !surroundings.is_new_cluster {
         recovery::check_not_alone_and_blank(settings, server, &recovered)?;
     }
-    let local = local_node(settings, id, &recovered, &surroundings);
+    let local = local_node(settings, id, &recovered, &surroundings, http.address());
     let raft_ctx = Context::<RaftActor>::new();
     let raft = raft_ctx.address();
     let memory = MemoryBudget::new(settings.limits.client_bytes(settings.servers.len()));
@@ -215,7 +215,7 @@ pub async fn start(
     let front = ClientFront { listener: client_listener, connections_max };
     let (clients, session_arbiters) =
         client_side::start(settings, sessions, &placement, front, &raft, &kv);
-    http.open(&raft, &memory);
+    http.open(&raft, &kv, &memory);
     let mut arbiters = storage.arbiters;
     arbiters.extend(session_arbiters);
     let (log, failure) = (storage.log, storage.failure);
@@ -281,6 +281,7 @@ fn local_node(
     id: NodeId,
     recovered: &Recovered,
     surroundings: &Surroundings,
+    http: Option<Address>,
 ) -> LocalNode {
     // A snapshot has committed entries only.
     let committed = recovered.log.cluster.at(recovered.positions.newest.index);
@@ -311,6 +312,7 @@ fn local_node(
             is_held: recovered.storage.is_held(),
             member: own_member(settings, id, recovered),
             is_draining: false,
+            http,
         },
     }
 }

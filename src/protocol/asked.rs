@@ -71,7 +71,7 @@ impl Asked {
                 keys.truncate(LEASE_KEYS_MAX);
                 return Reply::LeaseKeys { id: self.lease(), left, keys, more };
             }
-            Answer::Range { .. } | Answer::Leases(_) => {
+            Answer::Range { .. } | Answer::Leases(_) | Answer::Page(_) | Answer::Versions(_) => {
                 ErrorReply::Internal("the store has answered another question".into())
             }
         })

@@ -319,7 +319,11 @@ fn print_query(query: &kv::Query, sink: &mut impl Sink) {
             put_text(sink, format_args!("lease {id}"));
             0
         }
-        kv::Query::Range(_) | kv::Query::Transaction(_) | kv::Query::Leases => no_such_command(),
+        kv::Query::Range(_)
+        | kv::Query::Transaction(_)
+        | kv::Query::Leases
+        | kv::Query::Page(_)
+        | kv::Query::Versions(_) => no_such_command(),
     };
     if at != 0 {
         put_text(sink, format_args!(" at {at}"));

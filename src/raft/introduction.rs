@@ -1,6 +1,6 @@
 //! The facts by which a server introduces itself to a peer at the beginning of each connection.
 
-use crate::types::{BootId, ClusterId, FormatRange, Incarnation, Member};
+use crate::types::{Address, BootId, ClusterId, FormatRange, Incarnation, Member};
 
 /// The facts in a hello that later versions of the server have added. A server from before
 /// format 2 sends none of them.
@@ -23,4 +23,7 @@ pub struct Introduction {
     pub member: Option<Member>,
     /// True while the server is drained: it must not be made the leader.
     pub is_draining: bool,
+    /// The address of its HTTP port, if it has one: servers show it to people, and ask each other
+    /// there for what a console shows.
+    pub http: Option<Address>,
 }

@@ -14,6 +14,7 @@ pub(crate) fn introduction() -> Introduction {
         is_held: false,
         member: None,
         is_draining: false,
+        http: None,
     }
 }
 

@@ -145,7 +145,7 @@ impl<'de> Visitor<'de> for IntroductionVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Introduction, A::Error> {
         let (mut formats, mut binary, mut incarnation, mut boot) = (None, None, None, None);
         let (mut cluster_id, mut is_held) = (None, false);
-        let (mut member, mut is_draining) = (None, false);
+        let (mut member, mut is_draining, mut http) = (None, false, None);
         while let Some(key) = map.next_key::<&str>()? {
             match key {
                 kind::FORMATS_KEY => formats = Some(map.next_value::<(Format, Format)>()?),
@@ -156,6 +156,7 @@ impl<'de> Visitor<'de> for IntroductionVisitor {
                 kind::HELD_KEY => is_held = map.next_value()?,
                 kind::ADDRESSES_KEY => member = Some(addresses(map.next_value()?)?),
                 kind::DRAINING_KEY => is_draining = map.next_value()?,
+                kind::HTTP_KEY => http = Some(address(map.next_value()?)?),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -171,14 +172,18 @@ impl<'de> Visitor<'de> for IntroductionVisitor {
             is_held,
             member,
             is_draining,
+            http,
         })
     }
 }
 
 /// The addresses of a server: that for other servers, and that for clients.
 fn addresses<E: de::Error>((peer, client): (&str, &str)) -> Result<Member, E> {
-    let address = |text: &str| text.parse::<Address>().map_err(de::Error::custom);
     Ok(Member { peer: address(peer)?, client: address(client)? })
+}
+
+fn address<E: de::Error>(text: &str) -> Result<Address, E> {
+    text.parse().map_err(de::Error::custom)
 }
 
 fn missing<E: de::Error>(name: &'static str) -> E {

@@ -77,8 +77,10 @@ impl Serialize for IntroductionMap<'_> {
             is_held,
             member,
             is_draining,
+            http,
         } = self.0;
-        let optional = [cluster_id.is_some(), *is_held, member.is_some(), *is_draining];
+        let optional =
+            [cluster_id.is_some(), *is_held, member.is_some(), *is_draining, http.is_some()];
         let entries = 4 + optional.into_iter().filter(|is_there| *is_there).count();
         let mut map = s.serialize_map(Some(entries))?;
         map.serialize_entry(kind::FORMATS_KEY, &(formats.lowest, formats.highest))?;
@@ -96,6 +98,9 @@ impl Serialize for IntroductionMap<'_> {
         }
         if *is_draining {
             map.serialize_entry(kind::DRAINING_KEY, is_draining)?;
+        }
+        if let Some(http) = http {
+            map.serialize_entry(kind::HTTP_KEY, &http.to_string())?;
         }
         map.end()
     }

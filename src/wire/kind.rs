@@ -78,6 +78,7 @@ pub(super) const CLUSTER_ID_KEY: &str = "cluster_id";
 pub(super) const HELD_KEY: &str = "held";
 pub(super) const ADDRESSES_KEY: &str = "addresses";
 pub(super) const DRAINING_KEY: &str = "draining";
+pub(super) const HTTP_KEY: &str = "http";
 
 /// The keys of the maps of joining, besides those: docs/internals/wire_format.md#join.
 pub(super) const ID_KEY: &str = "id";

@@ -256,6 +256,7 @@ fn a_peer_that_stalls_within_a_frame_costs_that_frame_and_no_more() {
             is_held: false,
             member: None,
             is_draining: false,
+            http: None,
         }),
     });
     let mut first = BytesMut::new();

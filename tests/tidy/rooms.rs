@@ -69,7 +69,7 @@ const ROOMS: &[Room] = &[
     // A door, on a thread of its own: it asks as a client does, and knows nothing of what answers.
     Room {
         module: "http",
-        may_import: &["actors", "kv", "metrics", "protocol", "types"],
+        may_import: &["actors", "client", "kv", "metrics", "protocol", "raft", "types"],
         forbidden: &["rand::rng", "std::fs", "actix::Actor", "actix::Addr"],
     },
     Room { module: "node", may_import: &["*"], forbidden: &["rand::rng"] },

@@ -2,9 +2,10 @@ use actix::{Actor, Addr, AsyncContext};
 use bytes::Bytes;
 
 use super::*;
-use crate::kv::{Answer, Query};
+use crate::kv::{Answer, Query, Store};
 use crate::protocol::{ClientRequest, Refusal};
 use crate::testing::{Inbox, probe, settle};
+use crate::types::LogIndex;
 
 fn read() -> Ask {
     let query = Query::Get { key: Bytes::from_static(b"k"), at: 0 };
@@ -12,11 +13,22 @@ fn read() -> Ask {
 }
 
 fn door() -> (Addr<DoorActor>, Inbox<ClientRequests>) {
-    let (raft, requests) = probe();
-    let door = DoorActor::create(|ctx| {
-        DoorActor::new(DoorPorts { raft }, MemoryBudget::new(1 << 20), ctx.address().recipient())
-    });
+    let (door, requests, _) = door_with_history();
     (door, requests)
+}
+
+fn door_with_history() -> (Addr<DoorActor>, Inbox<ClientRequests>, Inbox<AskHistory>) {
+    let ((raft, requests), (kv, asked)) = (probe(), probe());
+    let door = DoorActor::create(|ctx| {
+        let (replies, news) = (ctx.address().recipient(), ctx.address().recipient());
+        DoorActor::new(DoorPorts { raft, kv }, MemoryBudget::new(1 << 20), replies, news)
+    });
+    (door, requests, asked)
+}
+
+fn news(store: &Store) -> HistoryNews {
+    let view = store.history_view();
+    HistoryNews { view, last_applied: LogIndex(1), is_at_once: false, has_ended: false }
 }
 
 #[actix::test]
@@ -47,4 +59,41 @@ async fn commands_beyond_the_bound_are_refused() {
     }
     assert_eq!(door.send(read()).await.unwrap(), Err(DoorError::Busy(ASKS_MAX)));
     assert_eq!(requests.drain().len(), ASKS_MAX);
+}
+
+#[actix::test]
+async fn each_command_is_one_of_its_own_session() {
+    let (door, requests) = door();
+    door.do_send(read());
+    door.do_send(read());
+    settle().await;
+    let sessions: Vec<SessionId> = requests.drain().iter().map(|asked| asked.session).collect();
+    assert_ne!(sessions[0], sessions[1]);
+}
+
+#[actix::test]
+async fn watchers_that_come_and_go_leave_one_question_about_a_store_that_stands_still() {
+    let (door, _requests, asked) = door_with_history();
+    let seen = Some(HistoryMark { revision: 7, compacted: 1 });
+    for _ in 0..3 * VIEWS_MAX {
+        drop(door.send(AskView { seen }));
+    }
+    let view = door.send(AskView { seen });
+    settle().await;
+    let questions = asked.drain();
+    assert_eq!(questions.len(), 1);
+    door.do_send(news(&Store::new()));
+    assert!(view.await.unwrap().unwrap().is_some());
+}
+
+#[actix::test]
+async fn a_watch_is_told_when_the_history_does_not_go_on() {
+    let (door, _requests, _asked) = door_with_history();
+    let view = door.send(AskView { seen: None });
+    let ended = async {
+        settle().await;
+        door.do_send(HistoryNews { has_ended: true, ..news(&Store::new()) });
+    };
+    let (view, ()) = tokio::join!(view, ended);
+    assert!(matches!(view.unwrap(), Ok(None)));
 }

@@ -1,8 +1,11 @@
-//! The questions of the HTTP port to a node: commands, as a client of the text port sends them.
+//! The questions of the HTTP port to a node: commands, as a client of the text port sends them, and
+//! views of the history, as a hub of watches has them.
 
 use actix::Message;
 
 use crate::actors::messages::clients::ClientReply;
+use crate::actors::messages::watch::HistoryMark;
+use crate::kv::HistoryView;
 use crate::protocol::ClientRequest;
 
 /// Sent by the thread of the HTTP port to DoorActor: one command. Answered by its reply.
@@ -11,6 +14,16 @@ use crate::protocol::ClientRequest;
 pub struct Ask {
     /// The command.
     pub request: ClientRequest,
+}
+
+/// Sent by the thread of the HTTP port to DoorActor for a watch. Answered by a view of the history,
+/// or by `None` when the history does not go on here: the server was removed from the cluster.
+#[derive(Message, Debug)]
+#[rtype(result = "Result<Option<HistoryView>, DoorError>")]
+pub struct AskView {
+    /// The state that the asker has: the answer comes as soon as the store has another. `None`
+    /// asks for an answer at once.
+    pub seen: Option<HistoryMark>,
 }
 
 /// The reason why a command of the HTTP port has no reply.

@@ -171,6 +171,7 @@ impl PeersActor {
         let metrics = self.settings.metrics.peers.add(peer);
         let link = link.with_metrics(metrics.clone()).start();
         if let Some(introduction) = self.introduced.get(&peer).cloned() {
+            self.settings.metrics.peers.set_http_address(peer, introduction.http.clone());
             link.do_send(PeerIntroduced { peer, introduction: Some(introduction) });
         }
         let ports = ReplicatorPorts {
@@ -271,6 +272,10 @@ impl Handler<PeerIntroduced> for PeersActor {
             Some(introduction) => {
                 if self.introduced.len() >= STRANGERS_MAX + self.peers.len() {
                     self.introduced.retain(|node, _| self.peers.contains_key(node));
+                }
+                if self.peers.contains_key(&peer) {
+                    let http = introduction.http.clone();
+                    self.settings.metrics.peers.set_http_address(peer, http);
                 }
                 self.introduced.insert(peer, introduction);
             }

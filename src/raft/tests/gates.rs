@@ -43,6 +43,7 @@ impl Gate {
             is_held: false,
             member: None,
             is_draining: false,
+            http: None,
             cluster_id: None,
             announced: Vec::new(),
             stopped: None,

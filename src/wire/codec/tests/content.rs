@@ -288,6 +288,7 @@ fn the_largest_hello_of_any_server_fits_into_a_frame_before_the_handshake() {
             is_held: true,
             member: Some(farthest_member()),
             is_draining: true,
+            http: Some(farthest_member().client),
         }),
     });
     let mut bytes = BytesMut::new();

@@ -40,6 +40,7 @@ fn introduction() -> Introduction {
         is_held: false,
         member: None,
         is_draining: false,
+        http: None,
     }
 }
 

@@ -1,0 +1,187 @@
+//! `/report`: what this server says of itself. Servers ask each other for it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::keys::other_answer;
+use super::{Api, ApiError, members};
+use crate::actors::messages::clients::ClientReply;
+use crate::http::checks::Check;
+use crate::kv::StoreStatus;
+use crate::protocol::{CanLose, ClientRequest, MemberReport, MembersReport};
+use crate::raft::{NodeStatus, Role};
+
+/// The time for a check. A report has to be there before its asker gives up.
+const CHECK_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// The report. One of a leader has its knowledge of the members as well, from which the others
+/// show them.
+///
+/// # Errors
+/// When the node does not answer.
+pub(super) async fn report(api: &Api) -> Result<Value, ApiError> {
+    let (node, store) = match api.ask(ClientRequest::Status).await? {
+        ClientReply::Status(node, store) => (*node, store),
+        ClientReply::Refused(refusal) => return Err(refusal.into()),
+        _ => return Err(other_answer()),
+    };
+    let mut report = numbers(api, &node, &store);
+    let (checks, ready) = checks(api, Check::READY, true).await;
+    let (_, live) = checks_of_life(api).await;
+    report["checks"] = checks;
+    report["ready"] = ready.into();
+    report["live"] = live.into();
+    report["membership"] = match node.role {
+        Role::Leader => membership(&members::members(api).await?),
+        _ => Value::Null,
+    };
+    Ok(report)
+}
+
+fn numbers(api: &Api, node: &NodeStatus, store: &StoreStatus) -> Value {
+    let samples = api.board.samples();
+    let settings = &api.settings;
+    json!({
+        "id": node.id.0, "version": api.services.version,
+        "formats": [node.cluster.formats.lowest.0, node.cluster.formats.highest.0],
+        "cluster_id": node.cluster.cluster_id.map(|id| id.to_string()),
+        "uptime_seconds": api.started.elapsed().as_secs(),
+        "at_ms": api.services.metrics.raft.wall_ms(),
+        "role": node.role.to_string(), "term": node.term.0,
+        "leader": node.leader_id.map(|id| id.0),
+        "last_log_index": node.last_log_index.0, "last_persisted_index": null,
+        "commit_index": node.commit_index.0, "last_applied": store.last_applied.0,
+        "snapshot_index": node.snapshot_index.0, "draining": node.cluster.is_draining,
+        "removed_at_index": node.removed_at.map(|index| index.0),
+        "keys": store.keys, "revision": store.revision,
+        "compacted_revision": store.compacted_revision, "leases": store.leases,
+        "watches": samples.whole("client_watches"), "sessions": samples.whole("client_sessions"),
+        "proposals_pending": samples.whole("raft_proposals_pending"),
+        "writes_per_second": samples.newest("writes_per_second"),
+        "reads_per_second": samples.newest("reads_per_second"),
+        "commit_p99_ms": samples.newest("commit_p99_ms"),
+        "fsync_p99_ms": samples.newest("fsync_p99_ms"),
+        "log_bytes": samples.whole("log_bytes"), "log_files": samples.whole("log_files"),
+        "snapshot_bytes": samples.whole("snapshots_bytes"),
+        "disk_free_bytes": samples.whole("disk_free_bytes"),
+        "disk_bytes": samples.whole("disk_size_bytes"),
+        "store_bytes": store.bytes, "store_bytes_max": settings.store_bytes_max,
+        "history_bytes": store.history_bytes, "history_bytes_max": settings.history_bytes_max,
+        "memory_bytes_used": samples.whole("memory_used_bytes"),
+        "memory_bytes_max": samples.whole("memory_bytes_max"),
+        "resident_bytes": samples.whole("process_resident_memory_bytes"),
+    })
+}
+
+async fn checks_of_life(api: &Api) -> (Value, bool) {
+    checks(api, Check::LIVE, false).await
+}
+
+/// The outcomes of checks, and true when all are well.
+async fn checks(api: &Api, checks: &[Check], is_for_clients: bool) -> (Value, bool) {
+    let (mut outcomes, mut is_well) = (Vec::new(), true);
+    for check in checks {
+        let outcome = match check {
+            // The read would wait for one.
+            Check::LinearizableRead if api.services.metrics.raft.leader_id().is_none() => {
+                Err("no leader is known".to_owned())
+            }
+            _ => {
+                let run = api.health.checks().run(*check, is_for_clients);
+                let late = |_| Err(format!("no outcome within {} ms", CHECK_TIMEOUT.as_millis()));
+                timeout(CHECK_TIMEOUT, run).await.unwrap_or_else(late)
+            }
+        };
+        is_well &= outcome.is_ok();
+        let text = outcome.as_ref().err().cloned().unwrap_or_else(|| "ok".to_owned());
+        outcomes.push(json!({"name": check.name(), "ok": outcome.is_ok(), "text": text}));
+    }
+    (outcomes.into(), is_well)
+}
+
+/// The members as one server knows them.
+pub(super) fn membership(report: &MembersReport) -> Value {
+    let change = report.change.as_ref().map(|change| {
+        json!({
+            "number": change.number.0, "what": change.what, "age_ms": change.age_ms,
+            "waits_for": change.waits_for,
+        })
+    });
+    let ended = report.ended.iter().rev().take(16).rev().map(
+        |ended| json!({"number": ended.number.0, "is_done": ended.is_done, "what": ended.what}),
+    );
+    let removed = report.removed.iter().rev().take(64).rev();
+    let removed = removed.map(|(id, index)| json!({"id": id.0, "index": index.0}));
+    json!({
+        "voters": report.voters, "needed": report.needed, "here": report.here,
+        "can_lose": match report.can_lose {
+            CanLose::Unknown => Value::Null,
+            CanLose::NoQuorum => json!(-1),
+            CanLose::Voters(number) => json!(number),
+        },
+        "format": report.format.0,
+        "members": report.members.iter().map(|it| member(it, report)).collect::<Vec<_>>(),
+        "change": change, "ended": ended.collect::<Vec<_>>(),
+        "removed": removed.collect::<Vec<_>>(),
+    })
+}
+
+fn member(member: &MemberReport, report: &MembersReport) -> Value {
+    use crate::protocol::MemberState;
+    let is_leader = member.state == MemberState::Leader;
+    let is_unseen = member.state == MemberState::Unseen;
+    let behind = match (is_leader, report.not_leading) {
+        (true, None) => Some(0),
+        _ => member.behind.filter(|_| !is_unseen),
+    };
+    let address =
+        |address: &Option<crate::types::Address>| address.as_ref().map(ToString::to_string);
+    let snapshot = member
+        .snapshot
+        .map(|(received_bytes, bytes)| json!({"received_bytes": received_bytes, "bytes": bytes}));
+    json!({
+        "id": member.id.0, "kind": member.kind.to_string(), "state": member.state.to_string(),
+        "log_address": address(&member.log_address),
+        "client_address": address(&member.client_address),
+        "seen_age_ms": member.seen_ms.filter(|_| !is_leader),
+        "behind_entries": behind,
+        // The age of an entry is known only where there is none.
+        "behind_ms": behind.filter(|behind| *behind == 0),
+        "snapshot": snapshot,
+        "cause": cause(member).map(|(cause, _)| cause),
+        "cause_text": cause(member).map(|(_, text)| text),
+    })
+}
+
+/// The reason why a member is not in step, as far as it was measured.
+fn cause(member: &MemberReport) -> Option<(&'static str, String)> {
+    use crate::protocol::MemberState;
+    let behind = member.behind.map_or("an unknown number of".to_owned(), |it| it.to_string());
+    match member.state {
+        MemberState::Unseen => {
+            let since = member.seen_ms.map_or("yet".to_owned(), |ms| format!("for {ms} ms"));
+            Some(("unseen", format!("The leader has not heard it {since}.")))
+        }
+        _ if member.snapshot.is_some() => {
+            let (received, bytes) = member.snapshot.unwrap_or_default();
+            let text = format!(
+                "It lacks entries that the leader's log no longer has, and was sent {received} of \
+                 {bytes} bytes of a snapshot."
+            );
+            Some(("snapshot", text))
+        }
+        MemberState::Rejoining => {
+            let text = "It lost its log, and is not counted until it has caught up.";
+            Some(("rejoining", text.to_owned()))
+        }
+        MemberState::Draining => {
+            Some(("draining", "It is drained: nobody makes it the leader.".to_owned()))
+        }
+        MemberState::Catching => {
+            Some(("catching", format!("It lacks {behind} entries, and gets them.")))
+        }
+        MemberState::Leader | MemberState::Follower | MemberState::Unknown => None,
+    }
+}
