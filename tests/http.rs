@@ -4,6 +4,7 @@ mod common;
 
 /// One file for each topic.
 mod http {
+    mod console;
     mod health;
     mod hostile;
     mod metrics;

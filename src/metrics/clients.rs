@@ -41,6 +41,7 @@ pub struct ClientMetrics {
     watches: Gauge,
     pub(super) received_bytes: Counter,
     pub(super) sent_bytes: Counter,
+    failed: Counter,
     requests: Family<CommandLabel, Counter>,
     durations: Family<CommandLabel, Histogram, fn() -> Histogram>,
     /// The handles of each command, so that no session has to lock a family.
@@ -67,6 +68,7 @@ impl ClientMetrics {
             watches: Gauge::default(),
             received_bytes: Counter::default(),
             sent_bytes: Counter::default(),
+            failed: Counter::default(),
             requests,
             durations,
             commands,
@@ -118,6 +120,11 @@ impl ClientMetrics {
         }
     }
 
+    /// Counts commands that the server did not execute, or not as far as is known.
+    pub fn on_failed(&self, commands: usize) {
+        self.failed.inc_by(commands as u64);
+    }
+
     pub(super) fn register(&self, registry: &mut Registry) {
         let help = "Clients that are connected to the text port";
         registry.register("client_sessions", help, self.sessions.clone());
@@ -131,6 +138,9 @@ impl ClientMetrics {
         registry.register("client_sent_bytes", help, self.sent_bytes.clone());
         let help = "Commands that were answered, refusals included";
         registry.register("client_requests", help, self.requests.clone());
+        let help = "Commands answered with ERR_TIMEOUT, ERR_INTERNAL, ERR_BUSY, ERR_NO_LEADER or \
+                    ERR_FULL";
+        registry.register("client_requests_failed", help, self.failed.clone());
         let help = "Time from a command's arrival to its answer";
         registry.register("client_request_duration_seconds", help, self.durations.clone());
     }

@@ -39,7 +39,7 @@ pub use process::ProcessMetrics;
 pub use raft::{ProposalFailure, RaftMetrics, RaftState};
 pub use snapshots::SnapshotMetrics;
 pub use store::{StoreMetrics, StoreState};
-pub use terms::{TermCause, TermHistory, TermRecord};
+pub use terms::{TERMS_MAX, TermCause, TermHistory, TermRecord};
 
 use crate::clock::Clock;
 use measures::system_clock;

@@ -69,9 +69,14 @@ pub fn value_of(text: &str, name: &str) -> Option<f64> {
 
 /// Sends the first lines of a request, and reads the answer to its end.
 pub fn ask(port: u16, head: &str) -> io::Result<Answer> {
+    exchange(port, format!("{head}Connection: close\r\n\r\n").as_bytes())
+}
+
+/// Sends a request that asks for the end of the connection, and reads the answer to its end.
+pub fn exchange(port: u16, request: &[u8]) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes())?;
+    stream.write_all(request)?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     parse(&text).ok_or_else(|| io::Error::other(format!("this is no answer: {text:?}")))

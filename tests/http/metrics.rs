@@ -41,6 +41,7 @@ const NAMES: &[&str] = &[
     "client_sessions",
     "client_watches",
     "client_requests_total",
+    "client_requests_failed_total",
     "client_request_duration_seconds",
     "store_keys",
     "store_apply_duration_seconds",

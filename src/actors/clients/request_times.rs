@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::kv::{self, Query};
+use crate::actors::messages::clients::ClientReply;
+use crate::kv::{self, Outcome, Query};
 use crate::metrics::ClientMetrics;
-use crate::protocol::ClientRequest;
+use crate::protocol::{ClientRequest, Refusal};
 
 /// The commands of a session that are under way. Its window bounds their number.
 pub(super) struct RequestTimes {
@@ -35,6 +36,22 @@ impl RequestTimes {
             }
         }
     }
+
+    /// Counts the commands that came to nothing, or to nothing that is known.
+    pub(super) fn count_failures<'a>(&self, replies: impl Iterator<Item = &'a ClientReply>) {
+        self.metrics.on_failed(replies.filter(|reply| is_failure(reply)).count());
+    }
+}
+
+/// True of a reply that says that the server did not execute a command, or not as far as is known.
+/// A client that is sent on to the leader has lost nothing.
+fn is_failure(reply: &ClientReply) -> bool {
+    match reply {
+        ClientReply::Refused(Refusal::NotLeader { leader: Some(_) }) => false,
+        ClientReply::Refused(_) | ClientReply::TimedOut => true,
+        ClientReply::Outcome(outcome) => matches!(outcome, Outcome::Full | Outcome::Busy),
+        _ => false,
+    }
 }
 
 /// The name of a command, as docs/protocol.md has it.
@@ -55,5 +72,31 @@ fn name_of(request: &ClientRequest) -> &'static str {
         },
         ClientRequest::Renew { .. } => "renew",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::types::Address;
+
+    #[test]
+    fn a_command_that_is_sent_on_or_answered_has_not_failed() {
+        let leader = Some(Arc::new(Address { host: "a".to_owned(), port: 1 }));
+        for refusal in [
+            Refusal::NotLeader { leader: None },
+            Refusal::Busy,
+            Refusal::LeadershipLost,
+            Refusal::Timeout,
+        ] {
+            assert!(is_failure(&ClientReply::Refused(refusal)));
+        }
+        assert!(is_failure(&ClientReply::TimedOut));
+        assert!(is_failure(&ClientReply::Outcome(Outcome::Full)));
+        assert!(!is_failure(&ClientReply::Refused(Refusal::NotLeader { leader })));
+        assert!(!is_failure(&ClientReply::Outcome(Outcome::Stored { version: 1 })));
+        assert!(!is_failure(&ClientReply::Outcome(Outcome::VersionMismatch { version: 1 })));
     }
 }

@@ -206,6 +206,7 @@ impl Handler<ClientReplies> for SessionActor {
 
     fn handle(&mut self, message: ClientReplies, ctx: &mut Context<Self>) {
         self.times.end(message.replies.iter().map(|(slot, _)| *slot));
+        self.times.count_failures(message.replies.iter().map(|(_, reply)| reply));
         for (slot, reply) in message.replies {
             if !self.take_reply(slot, reply) {
                 debug!("ignored a reply that nobody waits for session={} slot={slot}", self.id.0);

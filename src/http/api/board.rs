@@ -16,7 +16,7 @@ use super::samples::Samples;
 use super::scrape::Scrape;
 use super::stream::event;
 use super::{Api, ApiError, members, report};
-use crate::metrics::TermRecord;
+use crate::metrics::{TERMS_MAX, TermCause, TermRecord};
 use crate::types::NodeId;
 
 /// Number of events that wait for a slow stream, besides one state.
@@ -32,6 +32,8 @@ const REPORT_AGE_MAX: Duration = Duration::from_secs(3);
 pub(super) struct Board {
     samples: Mutex<Samples>,
     others: Mutex<BTreeMap<NodeId, OtherReport>>,
+    /// The causes of terms that other servers have told, each with its sentence, by term.
+    causes: Mutex<BTreeMap<u64, (Value, Value)>>,
     /// The leader that this server knew at the last look, and since when.
     leader: Mutex<(Option<NodeId>, Instant)>,
     state: watch::Sender<Bytes>,
@@ -58,6 +60,7 @@ impl Board {
         Board {
             samples: Mutex::default(),
             others: Mutex::default(),
+            causes: Mutex::default(),
             leader: Mutex::new((None, Instant::now())),
             state: watch::Sender::new(Bytes::new()),
             events: broadcast::Sender::new(EVENTS_MAX),
@@ -99,8 +102,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) async fn hello(api: &Api) -> Result<Bytes, ApiError> {
     ask_others(api, REPORT_AGE_MAX).await;
     let state = state(api).await?;
-    let terms = api.services.metrics.raft.terms().newest_first();
-    let terms: Vec<Value> = terms.iter().map(of_term).collect();
+    let terms = terms(api);
     let samples = api.board.samples().all();
     let data = json!({"version": 1, "state": state, "terms": terms, "samples": samples});
     Ok(event("hello", &data))
@@ -134,16 +136,16 @@ pub(super) async fn keep_asking(api: &Api) {
 /// Pushes the state each second and after a change, and the terms as they change, for ever.
 pub(super) async fn keep_pushing(api: &Api) {
     let mut told: Option<(Facts, Instant)> = None;
-    let mut terms = api.services.metrics.raft.terms().newest_first();
+    let mut told_terms = terms(api);
     loop {
         tokio::time::sleep(LOOK).await;
         let leader = api.services.metrics.raft.leader_id();
         let is_new_leader = note_leader(api, leader);
-        let known = api.services.metrics.raft.terms().newest_first();
-        for term in changed_terms(&terms, &known) {
-            api.board.push("term", &of_term(term));
+        let known = terms(api);
+        for term in known.iter().rev().filter(|term| !told_terms.contains(term)) {
+            api.board.push("term", term);
         }
-        terms = known;
+        told_terms = known;
         if !api.board.is_watched() {
             told = None;
             continue;
@@ -160,14 +162,6 @@ pub(super) async fn keep_pushing(api: &Api) {
             api.board.state.send_replace(event("state", &state));
         }
     }
-}
-
-/// The terms that are not what they were, the oldest first.
-fn changed_terms<'a>(
-    before: &[TermRecord],
-    now: &'a [TermRecord],
-) -> impl Iterator<Item = &'a TermRecord> {
-    now.iter().rev().filter(move |term| !before.contains(term))
 }
 
 /// Notes the leader. Returns true when it is another one.
@@ -205,6 +199,9 @@ async fn ask_others(api: &Api, age_max: Duration) {
 async fn ask_one(api: &Api, id: NodeId) {
     if let Some(address) = api.others().get(&id) {
         let outcome = others::ask(id, address).await;
+        if let Ok(report) = &outcome {
+            note_cause(api, &report["began"]);
+        }
         lock(&api.board.others).entry(id).or_default().take(outcome);
     }
 }
@@ -261,6 +258,42 @@ async fn state(api: &Api) -> Result<Value, ApiError> {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Notes why a term began, as another server says it.
+fn note_cause(api: &Api, began: &Value) {
+    let Some(term) = began["term"].as_u64() else { return };
+    let mut causes = lock(&api.board.causes);
+    causes.insert(term, (began["cause"].clone(), began["cause_text"].clone()));
+    if causes.len() > TERMS_MAX {
+        causes.pop_first();
+    }
+}
+
+/// The terms, the newest first. Only the server that began a term knows why, so what it says
+/// takes the place of an unknown cause.
+fn terms(api: &Api) -> Vec<Value> {
+    let causes = lock(&api.board.causes);
+    let terms = api.services.metrics.raft.terms().newest_first();
+    let of = |term: &TermRecord| {
+        let mut answer = of_term(term);
+        if term.cause == TermCause::Unknown
+            && let Some((cause, text)) = causes.get(&term.term.0)
+        {
+            answer["cause"] = cause.clone();
+            answer["cause_text"] = text.clone();
+        }
+        answer
+    };
+    terms.iter().map(of).collect()
+}
+
+/// The newest term of whose beginning this server knows the cause by itself.
+pub(super) fn began(api: &Api) -> Value {
+    let terms = api.services.metrics.raft.terms().newest_first();
+    let is_known =
+        |term: &&TermRecord| !matches!(term.cause, TermCause::Unknown | TermCause::Start);
+    terms.iter().find(is_known).map_or(Value::Null, of_term)
 }
 
 fn of_term(term: &TermRecord) -> Value {

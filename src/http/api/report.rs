@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::keys::other_answer;
-use super::{Api, ApiError, members};
+use super::{Api, ApiError, board, members};
 use crate::actors::messages::clients::ClientReply;
 use crate::http::checks::Check;
 use crate::kv::StoreStatus;
@@ -16,8 +16,8 @@ use crate::raft::{NodeStatus, Role};
 /// The time for a check. A report has to be there before its asker gives up.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// The report. One of a leader has its knowledge of the members as well, from which the others
-/// show them.
+/// The report. Beside what the page shows, it has what the other servers need to show theirs: why
+/// a term began, and of a leader its knowledge of the members.
 ///
 /// # Errors
 /// When the node does not answer.
@@ -33,6 +33,7 @@ pub(super) async fn report(api: &Api) -> Result<Value, ApiError> {
     report["checks"] = checks;
     report["ready"] = ready.into();
     report["live"] = live.into();
+    report["began"] = board::began(api);
     report["membership"] = match node.role {
         Role::Leader => membership(&members::members(api).await?),
         _ => Value::Null,

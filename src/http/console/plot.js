@@ -44,7 +44,7 @@ export function plot({ title, samples, series, format, axis, windowMs, cursor, n
           pointermove: (event) => cursor.move(atOf(event, frame)),
           pointerleave: () => cursor.move(null),
           blur: () => cursor.move(null),
-          keydown: (event) => onKey(event, cursor, shown, frame),
+          keydown: (event) => onKey(event, { cursor, shown, samples, frame }),
         },
       },
       drawing(samples, series, frame, chosen),
@@ -110,11 +110,13 @@ function atOf(event, { fromMs, toMs }) {
   return fromMs + ((event.clientX - box.left) / box.width) * (toMs - fromMs);
 }
 
-function onKey(event, cursor, shown, { fromMs, toMs }) {
+function onKey(event, { cursor, shown, samples, frame: { fromMs, toMs } }) {
   const direction = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (event.key === "Escape") cursor.move(null);
   if (direction === undefined || shown === null) return;
   event.preventDefault();
   const atMs = (cursor.atMs ?? shown.at_ms) + (direction * (toMs - fromMs)) / KEY_STEPS;
-  cursor.move(Math.min(toMs, Math.max(fromMs, atMs)));
+  // A server that has just started has no samples in most of the window.
+  const firstMs = Math.max(fromMs, samples[0].at_ms);
+  cursor.move(Math.min(toMs, Math.max(firstMs, atMs)));
 }

@@ -77,8 +77,20 @@ export class RealDriver {
       put: (key, value, options = {}) => steps.push(() => this.write(key, value, options)),
       delete: (key) => steps.push(() => this.delete(key)),
     });
-    await this.ask("grant 86400 7587869201\r\n");
+    await this.grant(86_400, 7_587_869_201);
     for (const step of steps) await step();
+  }
+
+  /** Grants a lease, as soon as the format of the new cluster has leases. */
+  async grant(seconds, id) {
+    const until = Date.now() + START_MS;
+    let reply;
+    do {
+      reply = String(await this.ask(`grant ${seconds} ${id}\r\n`));
+      if (reply.startsWith("LEASE")) return;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    } while (Date.now() < until);
+    fail("grant", reply);
   }
 
   /** The ids of the members that run. */
