@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::api::{Api, ApiError, guard};
+use crate::types::Address;
 
 /// A file of the page.
 struct File {
@@ -128,7 +129,11 @@ fn serve(api: &Api, name: &str, headers: &HeaderMap) -> Response {
 /// The content security policy: the page may ask its own server, and find out which of the others
 /// live.
 fn policy(api: &Api) -> String {
-    let others = api.others().into_values();
+    // A host that is no name and no address would be read as a part of the policy.
+    let is_plain = |address: &Address| {
+        address.host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:_".contains(&byte))
+    };
+    let others = api.others().into_values().filter(is_plain);
     let others: String = others.map(|address| format!(" http://{address}")).collect();
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \

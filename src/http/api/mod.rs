@@ -59,6 +59,8 @@ const ROOT: &str = "/console/v1";
 const STREAMS_MAX: usize = 64;
 /// Maximum number of other requests under way.
 const REQUESTS_MAX: usize = 64;
+/// Maximum number of writes under way, each of which keeps its body in memory. The others wait.
+const WRITES_MAX: usize = 8;
 /// The time that a command has beyond that in which the node answers.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -73,6 +75,7 @@ pub(super) struct Api {
     board: Board,
     streams: Arc<Semaphore>,
     requests: Semaphore,
+    writes: Semaphore,
     started: Instant,
 }
 
@@ -95,6 +98,7 @@ impl Api {
             board: Board::new(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX.min(connections_max / 2))),
             requests: Semaphore::new(REQUESTS_MAX),
+            writes: Semaphore::new(WRITES_MAX),
             started: Instant::now(),
         }
     }
@@ -191,6 +195,7 @@ async fn answer(api: Arc<Api>, request: Request) -> Result<Response, ApiError> {
     let _permit = api.requests.try_acquire().map_err(|_| ApiError::busy())?;
     let value = if is_write {
         guard::check_writer(&api, &head.headers)?;
+        let _permit = api.writes.acquire().await.map_err(|_| ApiError::busy())?;
         let body = read_body(body, body_bytes_max(&api)).await?;
         write(&api, path, &body).await?
     } else {

@@ -10,8 +10,9 @@ use super::{Api, ApiError, board, members};
 use crate::actors::messages::clients::ClientReply;
 use crate::http::checks::Check;
 use crate::kv::StoreStatus;
-use crate::protocol::{CanLose, ClientRequest, MemberReport, MembersReport};
+use crate::protocol::{CanLose, ClientRequest, MemberReport, MemberState, MembersReport};
 use crate::raft::{NodeStatus, Role};
+use crate::types::Address;
 
 /// The time for a check. A report has to be there before its asker gives up.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(250);
@@ -130,15 +131,13 @@ pub(super) fn membership(report: &MembersReport) -> Value {
 }
 
 fn member(member: &MemberReport, report: &MembersReport) -> Value {
-    use crate::protocol::MemberState;
     let is_leader = member.state == MemberState::Leader;
     let is_unseen = member.state == MemberState::Unseen;
     let behind = match (is_leader, report.not_leading) {
         (true, None) => Some(0),
         _ => member.behind.filter(|_| !is_unseen),
     };
-    let address =
-        |address: &Option<crate::types::Address>| address.as_ref().map(ToString::to_string);
+    let address = |address: &Option<Address>| address.as_ref().map(ToString::to_string);
     let snapshot = member
         .snapshot
         .map(|(received_bytes, bytes)| json!({"received_bytes": received_bytes, "bytes": bytes}));
@@ -158,7 +157,6 @@ fn member(member: &MemberReport, report: &MembersReport) -> Value {
 
 /// The reason why a member is not in step, as far as it was measured.
 fn cause(member: &MemberReport) -> Option<(&'static str, String)> {
-    use crate::protocol::MemberState;
     let behind = member.behind.map_or("an unknown number of".to_owned(), |it| it.to_string());
     match member.state {
         MemberState::Unseen => {

@@ -32,7 +32,11 @@ fn patient() -> Patient {
     let clock = Arc::new(SetClock(AtomicU64::new(1_000)));
     let node_clock: Arc<dyn Clock> = clock.clone();
     let metrics = NodeMetrics::new(&node_clock);
-    let limits = HttpLimits { connections_max: 8, disk_stall_max: Duration::from_secs(30) };
+    let limits = HttpLimits {
+        connections_max: 8,
+        disk_stall_max: Duration::from_secs(30),
+        console_timeout: Duration::from_secs(5),
+    };
     let probe = ReadProbe::new(Arc::new(OnceLock::new()), metrics.raft.clone());
     let checks = Checks::new(metrics.clone(), limits, probe);
     Patient { clock, metrics, checks }

@@ -43,7 +43,6 @@ impl Gate {
             is_held: false,
             member: None,
             is_draining: false,
-            http: None,
             cluster_id: None,
             announced: Vec::new(),
             stopped: None,
@@ -83,6 +82,7 @@ impl Gate {
             is_held: self.is_held,
             member: self.member.clone(),
             is_draining: self.is_draining,
+            http: None,
         })
     }
 }

@@ -187,9 +187,10 @@ fn any_formats() -> impl Strategy<Value = FormatRange> {
 
 fn any_introduction() -> impl Strategy<Value = Introduction> {
     let ids = (any::<u128>(), any::<u64>(), any::<Option<u128>>());
-    let member = prop::option::of(any_member());
-    (any_formats(), "[!-~]{1,64}", ids, any::<[bool; 2]>(), member).prop_map(
-        |(formats, binary, (incarnation, boot, cluster_id), [is_held, is_draining], member)| {
+    let reached = (prop::option::of(any_member()), prop::option::of(any_member()));
+    (any_formats(), "[!-~]{1,64}", ids, any::<[bool; 2]>(), reached).prop_map(
+        |(formats, binary, (incarnation, boot, cluster_id), [is_held, is_draining], reached)| {
+            let (member, http) = reached;
             let (incarnation, boot) = (Incarnation(incarnation), BootId(boot));
             let cluster_id = cluster_id.map(ClusterId);
             Introduction {
@@ -201,6 +202,7 @@ fn any_introduction() -> impl Strategy<Value = Introduction> {
                 is_held,
                 member,
                 is_draining,
+                http: http.map(|member| member.client),
             }
         },
     )
