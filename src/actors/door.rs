@@ -10,8 +10,8 @@
 //!
 //! It owns the commands that wait for their replies, at most [`ASKS_MAX`]. It runs on the main
 //! arbiter. RaftActor answers every command within `request_timeout_ms`, so none waits for ever,
-//! and one whose asker has left is answered to nobody. A view that waits for a change does not count
-//! among them: at most [`VIEWS_MAX`] of those wait.
+//! and one whose asker has left is answered to nobody. A view that waits for a change does not
+//! count among them: at most [`VIEWS_MAX`] of those wait.
 //!
 //! Each command is one of a session of its own: those of several people have no order among them.
 

@@ -27,7 +27,7 @@ use tokio::task::{self, AbortHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 
-use super::{HttpLimits, HttpServices, router};
+use super::{HttpLimits, HttpServices, api, router};
 use crate::metrics::ProcessMetrics;
 
 /// The time for the headers of a request, counted from the end of the one before: a connection
@@ -83,7 +83,7 @@ impl HttpServer {
                 let process = ProcessMetrics::new(services.version, services.data_dir.clone());
                 task::spawn(measure_disk(process.clone()));
                 let (router, api) = router::router(services, process, limits, token);
-                let (pages, run) = (Arc::clone(&api), async move { api.run().await });
+                let (pages, run) = (Arc::clone(&api), async move { api::run(&api).await });
                 let console = task::spawn(run);
                 let mut serving = std::pin::pin!(serve(listener, router, limits));
                 tokio::select! {

@@ -27,7 +27,7 @@
 //! | `weight` | the size by which limits count a key |
 //! | `expiry` | the steps in which expired keys and clients are removed |
 //! | `key_bytes` | a short byte string stored inline |
-//! | `pages` | reads for people who browse: pages of keys, versions of a key |
+//! | `pages`, `browse` | reads for people who browse: pages of keys, versions of a key |
 //! | `query`, `reads` | reads, of the present and of the past |
 //! | `corruption` | the finding that memory has changed without a write |
 //! | `scrub` | the slow walk that verifies every record |
@@ -37,6 +37,7 @@
 //!
 //! The reasons for this structure are in docs/adr/0004-the-store.md and 0020.
 
+mod browse;
 mod change;
 mod changes;
 mod codec;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::browse;
 use super::command::{Answer, Item, Query};
 use super::corruption::Corruption;
 use super::history::NotReadable;
 use super::leases::LeaseState;
-use super::pages::{self, PageQuery};
+use super::pages::PageQuery;
 use super::range::KeyRange;
 use super::reads::Reads;
 use super::record::Record;
@@ -84,7 +85,7 @@ impl Store {
             Query::Lease { id, keys_max } => return self.lease(*id, *keys_max, now_ms),
             Query::Page(query) => {
                 let revision = if query.at == 0 { self.revision() } else { query.at };
-                Answer::Page(pages::page(&reads, query, revision, now_ms)?)
+                Answer::Page(browse::page(&reads, query, SCAN_BYTES_MAX, revision, now_ms)?)
             }
             Query::Versions(query) => Answer::Versions(self.versions(query, now_ms)?),
             Query::Leases => Answer::Leases(self.records().leases().ids().collect()),

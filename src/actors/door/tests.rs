@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use actix::{Actor, Addr, AsyncContext};
 use bytes::Bytes;
 
@@ -76,14 +78,18 @@ async fn watchers_that_come_and_go_leave_one_question_about_a_store_that_stands_
     let (door, _requests, asked) = door_with_history();
     let seen = Some(HistoryMark { revision: 7, compacted: 1 });
     for _ in 0..3 * VIEWS_MAX {
-        drop(door.send(AskView { seen }));
+        let left = tokio::time::timeout(Duration::ZERO, door.send(AskView { seen }));
+        assert!(left.await.is_err(), "the store stands still");
+        settle().await;
     }
     let view = door.send(AskView { seen });
-    settle().await;
-    let questions = asked.drain();
-    assert_eq!(questions.len(), 1);
-    door.do_send(news(&Store::new()));
-    assert!(view.await.unwrap().unwrap().is_some());
+    let told = async {
+        settle().await;
+        door.do_send(news(&Store::new()));
+    };
+    let (view, ()) = tokio::join!(view, told);
+    assert!(view.unwrap().unwrap().is_some());
+    assert_eq!(asked.drain().len(), 1);
 }
 
 #[actix::test]

@@ -4,8 +4,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::super::answers::typed;
 use crate::actors::messages::door::DoorError;
+use crate::http::answers::typed;
 use crate::protocol::Refusal;
 
 /// An answer that is an error: a code for the page, and a sentence for people.

@@ -8,8 +8,10 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::board::{self, Pushes};
-use super::{Api, ApiError, stream};
+use super::board::Pushes;
+use super::console::Api;
+use super::error::ApiError;
+use super::{pushing, stream};
 
 struct Events {
     hello: Option<Bytes>,
@@ -20,10 +22,10 @@ struct Events {
 /// Begins a stream.
 pub(super) async fn events(api: Arc<Api>) -> Result<Response, ApiError> {
     let permit = api.stream_permit()?;
-    // What changes while the hello is made comes after it.
+    // A change that happens while the hello is made comes after it.
     let mut pushes = api.board.subscribe();
     pushes.state.mark_unchanged();
-    let hello = Some(board::hello(&api).await?);
+    let hello = Some(pushing::hello(&api).await?);
     let events = Events { hello, pushes, _permit: permit };
     Ok(stream::events(futures_util::stream::unfold(events, |mut events| async move {
         let next = events.next().await?;

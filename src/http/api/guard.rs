@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use axum::http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 
-use super::{Api, ApiError};
+use super::console::Api;
+use super::error::ApiError;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const TOKEN: HeaderName = HeaderName::from_static("x-coracle-token");
@@ -93,27 +94,4 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_host_is_what_stands_before_the_port() {
-        for (authority, host) in [
-            ("localhost:9100", "localhost"),
-            ("127.0.0.1", "127.0.0.1"),
-            ("[::1]:9100", "::1"),
-            ("[::1]", "::1"),
-            ("127.0.0.1.evil.example:9100", "127.0.0.1.evil.example"),
-        ] {
-            assert_eq!(host_of(authority), host);
-        }
-    }
-
-    #[test]
-    fn tokens_are_the_same_only_in_all_their_bytes() {
-        assert!(is_same(b"0123", b"0123"));
-        assert!(!is_same(b"0123", b"0124"));
-        assert!(!is_same(b"0123", b"01234"));
-        assert!(!is_same(b"", b"0123"));
-    }
-}
+mod tests;

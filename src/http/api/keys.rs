@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::console::Api;
+use super::error::ApiError;
 use super::parameters::{NUMBER_MAX, Parameters, base64};
-use super::{Api, ApiError};
 use crate::actors::messages::clients::ClientReply;
 use crate::kv::{
     Answer, ChangeKind, KEY_BYTES_MAX, KeyRange, Page, PageQuery, Query, Record, Version, Versions,

@@ -3,9 +3,10 @@
 
 use serde_json::{Value, json};
 
+use super::console::Api;
+use super::error::ApiError;
 use super::keys::other_answer;
 use super::parameters::{self, NUMBER_MAX};
-use super::{Api, ApiError};
 use crate::actors::messages::clients::ClientReply;
 use crate::client::{Changed, Client, Error, Options, Transferred};
 use crate::protocol::{ClientRequest, MembersReport, Plan, Refusal};

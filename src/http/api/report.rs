@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::console::Api;
+use super::error::ApiError;
 use super::keys::other_answer;
-use super::{Api, ApiError, board, members};
+use super::{members, terms};
 use crate::actors::messages::clients::ClientReply;
 use crate::http::checks::Check;
 use crate::kv::StoreStatus;
@@ -34,7 +36,7 @@ pub(super) async fn report(api: &Api) -> Result<Value, ApiError> {
     report["checks"] = checks;
     report["ready"] = ready.into();
     report["live"] = live.into();
-    report["began"] = board::began(api);
+    report["began"] = terms::began(api);
     report["membership"] = match node.role {
         Role::Leader => membership(&members::members(api).await?),
         _ => Value::Null,

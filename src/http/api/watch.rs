@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::console::Api;
+use super::error::ApiError;
 use super::keys::{beginning, check_key, kind_name, numbers};
 use super::parameters::{NUMBER_MAX, Parameters, base64};
 use super::stream::{self, event};
-use super::{Api, ApiError};
 use crate::actors::messages::watch::HistoryMark;
 use crate::kv::{
     ChangeEvent, HistoryView, KeyRange, WatchBudget, WatchCompacted, WatchCursor, WatchFilter,

@@ -8,9 +8,10 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::console::Api;
+use super::error::ApiError;
 use super::keys::{check_key, of_key, other_answer};
 use super::parameters::{self, NUMBER_MAX};
-use super::{Api, ApiError};
 use crate::actors::messages::clients::ClientReply;
 use crate::kv::{
     Command, Compare, CompareTarget, KeyRange, LEASE_ID_MAX, Operation, OperationOutcome, Outcome,

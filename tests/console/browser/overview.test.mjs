@@ -56,7 +56,11 @@ clusterTest(
     await page.getByText("1 voter of 5 may fail").waitFor();
     await serverRow(page, leader).getByText("not heard", { exact: true }).waitFor();
     await page.getByRole("link", { name: "Terms" }).click();
-    await page.locator("table.cards tbody tr").first().getByText(`Server ${now}`).waitFor();
+    await page
+      .locator("table.cards tbody tr")
+      .first()
+      .getByText(`Server ${now}`, { exact: true })
+      .waitFor();
     await page
       .locator("table.cards tbody tr")
       .first()

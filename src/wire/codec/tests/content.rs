@@ -296,7 +296,7 @@ fn the_largest_hello_of_any_server_fits_into_a_frame_before_the_handshake() {
     let frame_bytes = bytes.len();
     assert_eq!(FrameCodec::new(frame_bytes).decode(&mut bytes).unwrap(), Some(frame));
     // Later versions have room for more facts.
-    assert!(frame_bytes <= HELLO_FRAME_BYTES_MAX / 4, "{frame_bytes}");
+    assert!(frame_bytes <= HELLO_FRAME_BYTES_MAX / 3, "{frame_bytes}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::kv::{Answer, Command, Operation, Query};
+use crate::kv::{Answer, Command, KeyRange, Operation, Query};
 use crate::testing::store_model::{Log, delete, set, set_for};
 
 fn versions(log: &Log, before: Option<u64>, limit: u64) -> (Vec<(u64, ChangeKind)>, bool) {
