@@ -23,9 +23,8 @@ use tokio::sync::oneshot;
 
 use crate::actors::io::memory::MemoryBudget;
 use crate::actors::messages::clients::{ClientReplies, ClientReply, ClientRequests, SessionId};
-use crate::actors::messages::door::{Ask, AskView, DoorError};
+use crate::actors::messages::door::{Ask, AskView, DoorError, ViewAnswer};
 use crate::actors::messages::watch::{AskHistory, HistoryMark, HistoryNews};
-use crate::kv::HistoryView;
 use crate::protocol::ClientRequest;
 
 /// Maximum number of commands of the HTTP port that are under way.
@@ -60,7 +59,7 @@ pub struct DoorActor {
     /// The door's own mailbox, for views.
     news_to: Recipient<HistoryNews>,
     /// The askers of views, each with the state that it has.
-    viewers: Vec<(Option<HistoryMark>, oneshot::Sender<Option<HistoryView>>)>,
+    viewers: Vec<(Option<HistoryMark>, oneshot::Sender<ViewAnswer>)>,
     /// The states whose end KvActor was asked to tell, and has not yet. Askers that come and go
     /// while the store stands still leave one question there.
     asked: Vec<HistoryMark>,
@@ -135,24 +134,25 @@ impl Handler<ClientReplies> for DoorActor {
 }
 
 impl Handler<AskView> for DoorActor {
-    type Result = ResponseFuture<Result<Option<HistoryView>, DoorError>>;
+    type Result = ();
 
-    fn handle(&mut self, AskView { seen }: AskView, _ctx: &mut Context<Self>) -> Self::Result {
-        // The streams of askers that have left take no place.
+    fn handle(&mut self, AskView { seen, answer }: AskView, _ctx: &mut Context<Self>) {
+        // Those who have left take no place.
         self.viewers.retain(|(_, viewer)| !viewer.is_closed());
         if self.viewers.len() >= VIEWS_MAX {
-            return Box::pin(async { Err(DoorError::Busy(VIEWS_MAX)) });
+            // An error says that this asker has left as well.
+            let _ = answer.send(Err(DoorError::Busy(VIEWS_MAX)));
+            return;
         }
         if !self.ports.kv.connected() {
-            return Box::pin(async { Err(DoorError::Stopped) });
+            let _ = answer.send(Err(DoorError::Stopped));
+            return;
         }
-        let (answer, answered) = oneshot::channel();
         self.viewers.push((seen, answer));
         if !seen.is_some_and(|seen| self.asked.contains(&seen)) {
             self.asked.extend(seen);
             self.ports.kv.do_send(AskHistory { seen, reply_to: self.news_to.clone() });
         }
-        Box::pin(async { answered.await.map_err(|_| DoorError::Stopped) })
     }
 }
 
@@ -169,7 +169,7 @@ impl Handler<HistoryNews> for DoorActor {
         self.asked.retain(|asked| !has_ended && *asked == mark);
         for (_, viewer) in told {
             // Its connection may have ended.
-            let _ = viewer.send((!has_ended).then(|| view.clone()));
+            let _ = viewer.send(Ok((!has_ended).then(|| view.clone())));
         }
     }
 }

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use actix::{Actor, Addr, AsyncContext};
 use bytes::Bytes;
 
@@ -26,6 +24,12 @@ fn door_with_history() -> (Addr<DoorActor>, Inbox<ClientRequests>, Inbox<AskHist
         DoorActor::new(DoorPorts { raft, kv }, MemoryBudget::new(1 << 20), replies, news)
     });
     (door, requests, asked)
+}
+
+fn ask_view(door: &Addr<DoorActor>, seen: Option<HistoryMark>) -> oneshot::Receiver<ViewAnswer> {
+    let (answer, answered) = oneshot::channel();
+    door.do_send(AskView { seen, answer });
+    answered
 }
 
 fn news(store: &Store) -> HistoryNews {
@@ -78,28 +82,22 @@ async fn watchers_that_come_and_go_leave_one_question_about_a_store_that_stands_
     let (door, _requests, asked) = door_with_history();
     let seen = Some(HistoryMark { revision: 7, compacted: 1 });
     for _ in 0..3 * VIEWS_MAX {
-        let left = tokio::time::timeout(Duration::ZERO, door.send(AskView { seen }));
-        assert!(left.await.is_err(), "the store stands still");
+        let mut left = ask_view(&door, seen);
         settle().await;
+        assert!(left.try_recv().is_err(), "the store stands still");
     }
-    let view = door.send(AskView { seen });
-    let told = async {
-        settle().await;
-        door.do_send(news(&Store::new()));
-    };
-    let (view, ()) = tokio::join!(view, told);
-    assert!(view.unwrap().unwrap().is_some());
+    let view = ask_view(&door, seen);
+    settle().await;
+    door.do_send(news(&Store::new()));
+    assert!(view.await.unwrap().unwrap().is_some());
     assert_eq!(asked.drain().len(), 1);
 }
 
 #[actix::test]
 async fn a_watch_is_told_when_the_history_does_not_go_on() {
     let (door, _requests, _asked) = door_with_history();
-    let view = door.send(AskView { seen: None });
-    let ended = async {
-        settle().await;
-        door.do_send(HistoryNews { has_ended: true, ..news(&Store::new()) });
-    };
-    let (view, ()) = tokio::join!(view, ended);
-    assert!(matches!(view.unwrap(), Ok(None)));
+    let view = ask_view(&door, None);
+    settle().await;
+    door.do_send(HistoryNews { has_ended: true, ..news(&Store::new()) });
+    assert!(matches!(view.await.unwrap(), Ok(None)));
 }

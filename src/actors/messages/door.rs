@@ -2,6 +2,7 @@
 //! views of the history, as a hub of watches has them.
 
 use actix::Message;
+use tokio::sync::oneshot;
 
 use crate::actors::messages::clients::ClientReply;
 use crate::actors::messages::watch::HistoryMark;
@@ -19,12 +20,18 @@ pub struct Ask {
 /// Sent by the thread of the HTTP port to DoorActor for a watch. Answered by a view of the history,
 /// or by `None` when the history does not go on here: the server was removed from the cluster.
 #[derive(Message, Debug)]
-#[rtype(result = "Result<Option<HistoryView>, DoorError>")]
+#[rtype(result = "()")]
 pub struct AskView {
     /// The state that the asker has: the answer comes as soon as the store has another. `None`
     /// asks for an answer at once.
     pub seen: Option<HistoryMark>,
+    /// The place that the answer goes to. It is closed when the asker has left, which a promise of
+    /// the mailbox would not show.
+    pub answer: oneshot::Sender<ViewAnswer>,
 }
+
+/// The answer to [`AskView`].
+pub type ViewAnswer = Result<Option<HistoryView>, DoorError>;
 
 /// The reason why a command of the HTTP port has no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::board::Board;
@@ -109,8 +109,10 @@ impl Api {
         &self,
         seen: Option<HistoryMark>,
     ) -> Result<Option<HistoryView>, ApiError> {
-        match self.door()?.views.send(AskView { seen }).await {
-            Ok(answer) => Ok(answer?),
+        let (answer, answered) = oneshot::channel();
+        self.door()?.views.do_send(AskView { seen, answer });
+        match answered.await {
+            Ok(view) => Ok(view?),
             Err(_) => Err(ApiError::internal("This server stops.")),
         }
     }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::response::Response;
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::broadcast::error::RecvError;
 
 use super::board::Pushes;
 use super::console::Api;
@@ -41,10 +40,7 @@ impl Events {
             return Some(hello);
         }
         tokio::select! {
-            event = self.pushes.events.recv() => match event {
-                Ok(event) => Some(event),
-                Err(RecvError::Lagged(_) | RecvError::Closed) => None,
-            },
+            event = self.pushes.events.recv() => event.ok(),
             changed = self.pushes.state.changed() => {
                 changed.ok()?;
                 Some(self.pushes.state.borrow_and_update().clone())
