@@ -137,7 +137,7 @@ impl Handler<AskView> for DoorActor {
     type Result = ();
 
     fn handle(&mut self, AskView { seen, answer }: AskView, _ctx: &mut Context<Self>) {
-        // Those who have left take no place.
+        // An asker that has left takes no place.
         self.viewers.retain(|(_, viewer)| !viewer.is_closed());
         if self.viewers.len() >= VIEWS_MAX {
             // An error says that this asker has left as well.
