@@ -67,6 +67,17 @@ fn a_leader_that_is_terminated_hands_over_to_a_server_that_was_restarted_before(
         let list = cluster.members(restarted)?;
         (list.members[&drained].is == "follower").then_some(())
     });
+    // It introduces itself anew to all, and a vote that it asks for meanwhile is lost.
+    for peer in cluster.running().into_iter().filter(|id| *id != drained) {
+        cluster.wait_for("its connections", || {
+            let log = cluster.log(drained);
+            let tells = ["peer connected ", "peer disconnected ", "did not connect to peer "];
+            let keys = format!(" peer={peer} ");
+            let is_told = |line: &str| tells.iter().any(|words| line.contains(words));
+            let last = log.lines().rfind(|line| is_told(line) && line.contains(&keys))?;
+            last.contains(tells[0]).then_some(())
+        });
+    }
     let reply = cluster.say(restarted, &format!("leader transfer to {drained}"));
     assert!(reply.starts_with(&format!("LEADER {drained} ")), "{reply}");
 }
