@@ -144,7 +144,7 @@ fn a_server_without_one_of_its_files_is_refused_or_a_clean_newcomer() {
                     return Some(false);
                 }
                 let status = cluster.status(victim)?;
-                let is_in = matches!(status["role"].as_str(), "follower" | "learner");
+                let is_in = matches!(status["role"].as_str(), "follower" | "leader" | "learner");
                 (is_in && status["last_applied"] != "0").then_some(true)
             });
             if is_up {
