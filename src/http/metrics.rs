@@ -25,17 +25,6 @@ impl Exposition {
     }
 }
 
-impl Exposition {
-    /// The numbers in the text of Prometheus; nothing when they cannot be printed.
-    pub(super) fn print_plain(&self) -> String {
-        let mut text = String::new();
-        match prometheus_text::encode(&mut text, &self.registry) {
-            Ok(()) => text,
-            Err(_) => String::new(),
-        }
-    }
-}
-
 /// Answers a scrape.
 pub(super) async fn print(
     State(exposition): State<Arc<Exposition>>,

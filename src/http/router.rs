@@ -25,12 +25,12 @@ pub(super) fn router(
     limits: HttpLimits,
     token: String,
 ) -> (Router, Arc<Api>) {
-    let exposition = Arc::new(Exposition::new(services.metrics.registry(process)));
+    let exposition = Exposition::new(services.metrics.registry(process.clone()));
     let health = Arc::new(Health::new(&services, limits));
     let api = Arc::new(Api::new(
         services.clone(),
         Arc::clone(&health),
-        Arc::clone(&exposition),
+        process,
         token,
         limits.connections_max,
     ));
@@ -41,7 +41,7 @@ pub(super) fn router(
         .route("/console/v1/{*path}", any(api::serve))
         .with_state(Arc::clone(&api));
     let router = Router::new()
-        .route("/metrics", get(metrics::print).with_state(exposition))
+        .route("/metrics", get(metrics::print).with_state(Arc::new(exposition)))
         .merge(health::routes(health))
         .route("/version", get(version::print).with_state(services))
         .merge(console);

@@ -8,10 +8,10 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::measures::{self, system_clock};
+use super::durations::{DurationCounts, Durations};
+use super::measures::system_clock;
 use crate::clock::Clock;
 
 /// The commands, by the names that the protocol has for them. Those of operators share one.
@@ -29,21 +29,21 @@ struct CommandLabel {
 #[derive(Clone)]
 pub struct CommandMetrics {
     requests: Counter,
-    duration: Histogram,
+    duration: Durations,
 }
 
 /// The measurements of sessions. Clones share the numbers.
 #[derive(Clone)]
 pub struct ClientMetrics {
     clock: Arc<dyn Clock>,
-    sessions: Gauge,
+    pub(super) sessions: Gauge,
     refused: Counter,
-    watches: Gauge,
+    pub(super) watches: Gauge,
     pub(super) received_bytes: Counter,
     pub(super) sent_bytes: Counter,
-    failed: Counter,
+    pub(super) failed: Counter,
     requests: Family<CommandLabel, Counter>,
-    durations: Family<CommandLabel, Histogram, fn() -> Histogram>,
+    durations: Family<CommandLabel, Durations>,
     /// The handles of each command, so that no session has to lock a family.
     commands: Arc<BTreeMap<&'static str, CommandMetrics>>,
 }
@@ -51,9 +51,7 @@ pub struct ClientMetrics {
 impl ClientMetrics {
     pub(super) fn new(clock: Arc<dyn Clock>) -> ClientMetrics {
         let requests = Family::<CommandLabel, Counter>::default();
-        let durations = Family::<CommandLabel, Histogram, fn() -> Histogram>::new_with_constructor(
-            measures::durations,
-        );
+        let durations = Family::<CommandLabel, Durations>::default();
         let handles = |command: &'static str| {
             let label = CommandLabel { command };
             let requests = requests.get_or_create_owned(&label);
@@ -116,13 +114,24 @@ impl ClientMetrics {
         let known = self.commands.get(command).or_else(|| self.commands.get("other"));
         if let Some(CommandMetrics { requests, duration: durations }) = known {
             requests.inc();
-            durations.observe(duration.as_secs_f64());
+            durations.observe(duration);
         }
     }
 
     /// Counts commands that the server did not execute, or not as far as is known.
     pub fn on_failed(&self, commands: usize) {
         self.failed.inc_by(commands as u64);
+    }
+
+    /// The number of commands with these names that were answered.
+    pub(super) fn answered(&self, names: &[&str]) -> u64 {
+        names.iter().map(|name| self.commands[name].requests.get()).sum()
+    }
+
+    /// The times from the arrival of commands with these names to their answers.
+    pub(super) fn durations_of(&self, names: &[&str]) -> DurationCounts {
+        let counts = names.iter().map(|name| self.commands[name].duration.counts());
+        counts.fold(DurationCounts::default(), DurationCounts::plus)
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {

@@ -71,7 +71,7 @@ impl fmt::Debug for ActivePeers {
 impl Collector for ActivePeers {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let connected = self.0.connected();
-        let gauge = ConstGauge::new(to_gauge(connected));
+        let gauge = ConstGauge::new(to_gauge(connected.len() as u64));
         let (name, help) = ("etcd_network_active_peers", "Peers with a connection");
         gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
     }

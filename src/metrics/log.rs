@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::durations::Durations;
 use super::measures::{self, system_clock, to_gauge};
 use crate::clock::Clock;
 
@@ -19,7 +20,7 @@ pub struct LogMetrics {
     /// When the operation began that the disk has not finished, in microseconds of the clock; 0
     /// while there is none.
     busy_since_us: Arc<AtomicU64>,
-    pub(super) fsync_duration: Histogram,
+    pub(super) fsync_duration: Durations,
     flush_entries: Histogram,
     pub(super) written_bytes: Counter,
     first_index: Gauge,
@@ -30,7 +31,7 @@ impl LogMetrics {
         LogMetrics {
             clock,
             busy_since_us: Arc::default(),
-            fsync_duration: measures::durations(),
+            fsync_duration: Durations::default(),
             flush_entries: measures::counts(),
             written_bytes: Counter::default(),
             first_index: Gauge::default(),
@@ -51,7 +52,7 @@ impl LogMetrics {
     pub fn time_sync<T>(&self, sync: impl FnOnce() -> T) -> T {
         let began = self.clock.monotonic();
         let done = sync();
-        self.fsync_duration.observe(self.clock.monotonic().saturating_sub(began).as_secs_f64());
+        self.fsync_duration.observe(self.clock.monotonic().saturating_sub(began));
         done
     }
 

@@ -1,4 +1,4 @@
-//! The bounds of histograms, the form of numbers, and the clock of actors that belong to no node.
+//! The form of numbers, and the clock of actors that belong to no node.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -7,14 +7,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 use crate::clock::{Clock, SystemClock};
-
-/// Durations from a tenth of a millisecond to more than ten seconds. The bounds include those
-/// that etcd uses for its syncs, 0.001 s doubled, so that its alerts find their buckets.
-pub(super) fn durations() -> Histogram {
-    Histogram::new(
-        [0.000_1, 0.000_25, 0.000_5].into_iter().chain(exponential_buckets(0.001, 2.0, 14)),
-    )
-}
 
 /// Counts from one to 4,096.
 pub(super) fn counts() -> Histogram {

@@ -15,10 +15,13 @@
 //! | `process` | processor, memory and files of the process, and the disk's free space |
 //! | `terms` | the terms that the node has seen, and why each began |
 //! | `etcd` | the same numbers by the names that etcd's dashboards and alerts use |
+//! | `sample` | the numbers of one moment, as the console shows them |
 //! | `registry` | all of them together |
-//! | `measures` | the bounds of histograms, and the clock |
+//! | `durations` | histograms of durations that can be read back |
+//! | `measures` | the form of numbers, and the clock |
 
 mod clients;
+mod durations;
 mod etcd;
 mod log;
 mod measures;
@@ -26,6 +29,7 @@ mod peers;
 mod process;
 mod raft;
 mod registry;
+mod sample;
 mod snapshots;
 mod store;
 mod terms;
@@ -33,10 +37,12 @@ mod terms;
 use std::sync::Arc;
 
 pub use clients::{ClientMetrics, CommandMetrics};
+pub use durations::DurationCounts;
 pub use log::LogMetrics;
 pub use peers::{PeerMetrics, PeersMetrics};
-pub use process::ProcessMetrics;
+pub use process::{ProcessMetrics, ProcessSample};
 pub use raft::{ProposalFailure, RaftMetrics, RaftState};
+pub use sample::{ClientSample, RaftSample, Sample, StoreSample};
 pub use snapshots::SnapshotMetrics;
 pub use store::{StoreMetrics, StoreState};
 pub use terms::{TERMS_MAX, TermCause, TermHistory, TermRecord};

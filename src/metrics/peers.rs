@@ -12,14 +12,14 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::measures::{self, KnownGauge, to_gauge};
+use super::durations::Durations;
+use super::measures::{KnownGauge, from_gauge, to_gauge};
 use crate::types::{Address, LogIndex, NodeId};
 
 /// The numbers of one peer. Clones share them.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct PeerMetrics {
     connected: Gauge,
     disconnects: Counter,
@@ -28,34 +28,13 @@ pub struct PeerMetrics {
     received_bytes: Counter,
     unsent_bytes: Gauge,
     send_queue_frames: Gauge,
-    round_trip: Histogram,
+    round_trip: Durations,
     match_index: Gauge,
     next_index: Gauge,
     inflight_entries: Gauge,
     snapshot_bytes_left: Gauge,
     lag_entries: KnownGauge,
     unheard: KnownGauge,
-}
-
-impl Default for PeerMetrics {
-    fn default() -> PeerMetrics {
-        PeerMetrics {
-            connected: Gauge::default(),
-            disconnects: Counter::default(),
-            send_failures: Counter::default(),
-            sent_bytes: Counter::default(),
-            received_bytes: Counter::default(),
-            unsent_bytes: Gauge::default(),
-            send_queue_frames: Gauge::default(),
-            round_trip: measures::durations(),
-            match_index: Gauge::default(),
-            next_index: Gauge::default(),
-            inflight_entries: Gauge::default(),
-            snapshot_bytes_left: Gauge::default(),
-            lag_entries: KnownGauge::default(),
-            unheard: KnownGauge::default(),
-        }
-    }
 }
 
 impl PeerMetrics {
@@ -91,7 +70,7 @@ impl PeerMetrics {
 
     /// Takes the time between a heartbeat and its answer.
     pub fn on_round_trip(&self, duration: Duration) {
-        self.round_trip.observe(duration.as_secs_f64());
+        self.round_trip.observe(duration);
     }
 
     /// Takes what the leader knows of the peer's log.
@@ -112,6 +91,15 @@ impl PeerMetrics {
     pub fn set_view(&self, lag_entries: Option<u64>, unheard: Option<Duration>) {
         self.lag_entries.set(lag_entries.map(|entries| entries as f64));
         self.unheard.set(unheard.map(|unheard| unheard.as_secs_f64()));
+    }
+
+    fn is_connected(&self) -> bool {
+        self.connected.get() != 0
+    }
+
+    fn matched(&self) -> Option<LogIndex> {
+        let matched = LogIndex(from_gauge(&self.match_index));
+        Some(matched).filter(|matched| matched.0 > 0 && self.is_connected())
     }
 
     /// Forgets what only a leader knows.
@@ -174,10 +162,17 @@ impl PeersMetrics {
         self.http.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The number of peers with a good connection.
-    pub(super) fn connected(&self) -> u64 {
+    /// The peers with a good connection.
+    pub fn connected(&self) -> BTreeSet<NodeId> {
         let peers = self.peers.read().unwrap_or_else(PoisonError::into_inner);
-        peers.values().filter(|peer| peer.connected.get() != 0).count() as u64
+        peers.iter().filter(|(_, peer)| peer.is_connected()).map(|(id, _)| *id).collect()
+    }
+
+    /// The newest entry that each peer is known to have; `None` for one whose log is not known:
+    /// it is not connected, or this node does not lead.
+    pub(super) fn matched(&self) -> BTreeMap<NodeId, Option<LogIndex>> {
+        let peers = self.peers.read().unwrap_or_else(PoisonError::into_inner);
+        peers.iter().map(|(id, peer)| (*id, peer.matched())).collect()
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {

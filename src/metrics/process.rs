@@ -18,7 +18,7 @@ use rustix::fs::statvfs;
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::measures::to_gauge;
+use super::measures::{from_gauge, to_gauge};
 
 /// Maximum number of files of a directory whose sizes are added up.
 const FILES_MAX: usize = 100_000;
@@ -44,6 +44,23 @@ struct DiskGauge {
     help: &'static str,
     read: ReadDisk,
     gauge: Gauge,
+}
+
+/// The facts that the kernel knows, at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProcessSample {
+    /// The memory in bytes that the process occupies.
+    pub resident_bytes: u64,
+    /// Free space of the disk that has the data directory, in bytes.
+    pub disk_free_bytes: u64,
+    /// Size of that disk in bytes.
+    pub disk_size_bytes: u64,
+    /// Size of the files of the log in bytes.
+    pub log_bytes: u64,
+    /// Number of files of the log.
+    pub log_files: u64,
+    /// Size of the snapshots that are kept, in bytes.
+    pub snapshots_bytes: u64,
 }
 
 impl ProcessMetrics {
@@ -73,6 +90,22 @@ impl ProcessMetrics {
     /// The memory of the machine in bytes; 0 when the kernel does not say.
     pub(super) fn memory_bytes(&self) -> u64 {
         kib_in("/proc/meminfo", "MemTotal:")
+    }
+
+    /// The facts of this moment; those of the disk are 0 until it was measured.
+    pub(super) fn sample(&self) -> ProcessSample {
+        let of_disk = |name: &str| {
+            let found = self.0.disk.iter().find(|of| of.name == name);
+            found.map_or(0, |of| from_gauge(&of.gauge))
+        };
+        ProcessSample {
+            resident_bytes: resident_bytes(),
+            disk_free_bytes: of_disk("disk_free_bytes"),
+            disk_size_bytes: of_disk("disk_size_bytes"),
+            log_bytes: of_disk("log_bytes"),
+            log_files: of_disk("log_files"),
+            snapshots_bytes: of_disk("snapshots_bytes"),
+        }
     }
 
     /// Reads the numbers of the disk anew. It blocks for as long as the disk does.

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::durations::Durations;
 use super::measures::{self, KnownGauge, from_gauge, system_clock, to_gauge};
 use super::terms::TermHistory;
 use crate::clock::Clock;
@@ -104,9 +105,9 @@ pub(super) struct StateGauges {
     pub(super) is_learner: Gauge,
     pub(super) has_leader: Gauge,
     leader_id: Gauge,
-    commit_index: Gauge,
+    pub(super) commit_index: Gauge,
     last_applied: Gauge,
-    last_log_index: Gauge,
+    pub(super) last_log_index: Gauge,
     snapshot_index: Gauge,
     format: Gauge,
     is_draining: Gauge,
@@ -133,7 +134,7 @@ pub(super) struct ProposalMetrics {
     pub(super) applied: Counter,
     failures: Family<ReasonLabel, Counter>,
     pub(super) failed: Counter,
-    commit_duration: Histogram,
+    pub(super) commit_duration: Durations,
 }
 
 /// The voters, as only the leader knows them.
@@ -156,9 +157,10 @@ pub struct RaftMetrics {
     pub(super) proposals: ProposalMetrics,
     voters: VoterGauges,
     terms: TermHistory,
+    member_steps: Counter,
     append_rejections: Counter,
     snapshots_sent: Counter,
-    tick_interval: Histogram,
+    tick_interval: Durations,
     batch_messages: Histogram,
 }
 
@@ -172,7 +174,7 @@ impl RaftMetrics {
             applied: Counter::default(),
             failures: Family::default(),
             failed: Counter::default(),
-            commit_duration: measures::durations(),
+            commit_duration: Durations::default(),
         };
         // A series that is there from the start can be graphed before its first event.
         for cause in ["timeout", "transfer"] {
@@ -189,9 +191,10 @@ impl RaftMetrics {
             proposals,
             voters: VoterGauges::default(),
             terms: TermHistory::default(),
+            member_steps: Counter::default(),
             append_rejections: Counter::default(),
             snapshots_sent: Counter::default(),
-            tick_interval: measures::durations(),
+            tick_interval: Durations::default(),
             batch_messages: measures::counts(),
         }
     }
@@ -207,7 +210,7 @@ impl RaftMetrics {
         self.terms.on_tick(state.role, state.term, state.leader_id, self.clock.wall_ms());
         let before_ms = self.ticked_at_ms.swap(now_ms, Ordering::Relaxed);
         if before_ms > 0 {
-            self.tick_interval.observe(now_ms.saturating_sub(before_ms) as f64 / 1e3);
+            self.tick_interval.observe(Duration::from_millis(now_ms.saturating_sub(before_ms)));
         }
         self.set_role(state.role);
         self.state.term.set(to_gauge(state.term.0));
@@ -265,8 +268,16 @@ impl RaftMetrics {
             Event::SteppedDown { reason, .. } => {
                 self.elections.leaderships_lost.get_or_create(&ReasonLabel { reason }).inc();
             }
+            Event::Members(_) => {
+                self.member_steps.inc();
+            }
             _ => {}
         }
+    }
+
+    /// The number of steps of changes of the members that the node has seen since its start.
+    pub fn member_steps(&self) -> u64 {
+        self.member_steps.get()
     }
 
     /// Counts writes of clients that have failed.
@@ -281,7 +292,7 @@ impl RaftMetrics {
 
     /// Takes the time from the proposal of an entry to its commit.
     pub fn on_committed(&self, duration: Duration) {
-        self.proposals.commit_duration.observe(duration.as_secs_f64());
+        self.proposals.commit_duration.observe(duration);
     }
 
     /// Takes the number of messages of one mailbox drain.
@@ -335,6 +346,15 @@ impl RaftMetrics {
         }
     }
 
+    /// The role of the last tick; `None` before the first.
+    pub fn role(&self) -> Option<Role> {
+        let is_it = |role: &Role| {
+            let label = RoleLabel { role: role.to_string() };
+            self.state.roles.get(&label).is_some_and(|gauge| gauge.get() != 0)
+        };
+        ROLES.into_iter().find(is_it)
+    }
+
     /// The newest committed entry that the node knows, and the newest that it has applied.
     pub fn positions(&self) -> (LogIndex, LogIndex) {
         (
@@ -374,6 +394,7 @@ impl RaftMetrics {
         self.proposals.register(registry);
         self.voters.register(registry);
         let counters = [
+            ("raft_member_steps", "Steps of changes of the members seen", &self.member_steps),
             ("raft_append_rejections", "Requests that peers refused", &self.append_rejections),
             ("raft_snapshots_sent", "Snapshots that peers have got", &self.snapshots_sent),
         ];

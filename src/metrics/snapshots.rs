@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::measures::{self, to_gauge};
+use super::durations::Durations;
+use super::measures::to_gauge;
 
 /// The measurements of SnapshotWriterActor. Clones share the numbers.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct SnapshotMetrics {
-    pub(super) duration: Histogram,
+    pub(super) duration: Durations,
     bytes: Gauge,
     failed: Counter,
     installed: Counter,
@@ -22,7 +22,7 @@ impl SnapshotMetrics {
     /// Takes the size of a snapshot that was saved, and the time that it took.
     pub fn on_saved(&self, bytes: u64, duration: Duration) {
         self.bytes.set(to_gauge(bytes));
-        self.duration.observe(duration.as_secs_f64());
+        self.duration.observe(duration);
     }
 
     /// Counts a snapshot that could not be saved.
@@ -45,16 +45,5 @@ impl SnapshotMetrics {
         registry.register("snapshot_failures", help, self.failed.clone());
         let help = "Snapshots that were received from a leader";
         registry.register("snapshots_received", help, self.installed.clone());
-    }
-}
-
-impl Default for SnapshotMetrics {
-    fn default() -> SnapshotMetrics {
-        SnapshotMetrics {
-            duration: measures::durations(),
-            bytes: Gauge::default(),
-            failed: Counter::default(),
-            installed: Counter::default(),
-        }
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::measures::{self, system_clock, to_gauge};
+use super::durations::Durations;
+use super::measures::{system_clock, to_gauge};
 use crate::clock::Clock;
 
 /// The state of the store at one point in time.
@@ -40,20 +40,20 @@ pub struct StoreState {
 pub struct StoreMetrics {
     clock: Arc<dyn Clock>,
     keys: Gauge,
-    bytes: Gauge,
+    pub(super) bytes: Gauge,
     /// The bound on the store; 0 for none.
     pub(super) bytes_max: Gauge,
     pub(super) total_bytes: Gauge,
     revision: Gauge,
     compacted_revision: Gauge,
     history_changes: Gauge,
-    history_bytes: Gauge,
+    pub(super) history_bytes: Gauge,
     leases: Gauge,
     once_clients: Gauge,
-    memory_used_bytes: Gauge,
-    memory_bytes_max: Gauge,
+    pub(super) memory_used_bytes: Gauge,
+    pub(super) memory_bytes_max: Gauge,
     scans_waiting: Gauge,
-    pub(super) apply_duration: Histogram,
+    pub(super) apply_duration: Durations,
 }
 
 impl StoreMetrics {
@@ -73,7 +73,7 @@ impl StoreMetrics {
             memory_used_bytes: Gauge::default(),
             memory_bytes_max: Gauge::default(),
             scans_waiting: Gauge::default(),
-            apply_duration: measures::durations(),
+            apply_duration: Durations::default(),
         }
     }
 
@@ -84,7 +84,7 @@ impl StoreMetrics {
 
     /// Takes the time of one message of tasks, which began at `began`.
     pub fn on_executed(&self, began: Duration) {
-        self.apply_duration.observe(self.now().saturating_sub(began).as_secs_f64());
+        self.apply_duration.observe(self.now().saturating_sub(began));
     }
 
     /// Takes the bound on the size of the store; 0 for none.

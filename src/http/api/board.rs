@@ -1,6 +1,7 @@
 //! The facts about the cluster that all pages are told, and the ways to them.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -24,6 +25,8 @@ pub(super) struct Board {
     pub(super) causes: Mutex<BTreeMap<u64, (Value, Value)>>,
     /// The leader that this server knew at the last look, and since when.
     pub(super) leader: Mutex<(Option<NodeId>, Instant)>,
+    /// The number of times that the other servers were asked.
+    pub(super) rounds: AtomicU64,
     pub(super) state: watch::Sender<Bytes>,
     events: broadcast::Sender<Bytes>,
 }
@@ -41,6 +44,7 @@ impl Board {
             others: Mutex::default(),
             causes: Mutex::default(),
             leader: Mutex::new((None, Instant::now())),
+            rounds: AtomicU64::default(),
             state: watch::Sender::new(Bytes::new()),
             events: broadcast::Sender::new(EVENTS_MAX),
         }

@@ -1,6 +1,6 @@
 //! The console's interface of one node: what all of its paths share.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use crate::actors::messages::clients::ClientReply;
 use crate::actors::messages::door::{Ask, AskView};
 use crate::actors::messages::watch::HistoryMark;
 use crate::http::health::Health;
-use crate::http::metrics::Exposition;
 use crate::http::{ConsoleSettings, Door, HttpServices};
 use crate::kv::HistoryView;
+use crate::metrics::ProcessMetrics;
 use crate::protocol::ClientRequest;
 use crate::types::{Address, NodeId};
 
@@ -35,7 +35,7 @@ pub(in crate::http) struct Api {
     /// The token for writes: 32 hexadecimal digits.
     pub(super) token: String,
     pub(super) health: Arc<Health>,
-    pub(super) exposition: Arc<Exposition>,
+    pub(super) process: ProcessMetrics,
     pub(super) board: Board,
     pub(super) streams: Arc<Semaphore>,
     pub(super) requests: Semaphore,
@@ -49,7 +49,7 @@ impl Api {
     pub(in crate::http) fn new(
         services: HttpServices,
         health: Arc<Health>,
-        exposition: Arc<Exposition>,
+        process: ProcessMetrics,
         token: String,
         connections_max: usize,
     ) -> Api {
@@ -58,7 +58,7 @@ impl Api {
             services,
             token,
             health,
-            exposition,
+            process,
             board: Board::new(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX.min(connections_max / 2))),
             requests: Semaphore::new(REQUESTS_MAX),
@@ -75,11 +75,6 @@ impl Api {
     /// The HTTP addresses of the other members, as far as they are known.
     pub(in crate::http) fn others(&self) -> BTreeMap<NodeId, Address> {
         self.services.metrics.peers.http_addresses()
-    }
-
-    /// The other members, whether their HTTP addresses are known or not.
-    pub(super) fn others_and_unknown(&self) -> BTreeSet<NodeId> {
-        self.services.metrics.peers.ids()
     }
 
     /// The HTTP address of this server.

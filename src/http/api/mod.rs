@@ -11,7 +11,7 @@
 //! | `events`, `pushing`, `board`, `stream` | the state of the cluster, pushed |
 //! | `terms` | the terms, and why each began |
 //! | `report`, `others` | what this server says of itself, and what the others say |
-//! | `samples`, `scrape` | the measurements of each of the last seconds |
+//! | `samples` | the measurements of each of the last seconds |
 
 mod board;
 mod console;
@@ -26,7 +26,6 @@ mod pushing;
 mod report;
 mod routes;
 mod samples;
-mod scrape;
 mod stream;
 mod terms;
 mod watch;

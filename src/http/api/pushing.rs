@@ -2,34 +2,58 @@
 //! who look at the cluster. Each is made once for all of them, and only while somebody looks; the
 //! samples are always taken.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::board::lock;
 use super::console::Api;
 use super::error::ApiError;
-use super::scrape::Scrape;
 use super::stream::event;
 use super::{members, others, report, terms};
-use crate::types::NodeId;
+use crate::metrics::NodeMetrics;
+use crate::raft::Role;
+use crate::types::{NodeId, Term};
 
-/// The time between two samples, and between two states when nothing changes.
+/// The time between two samples, and between two rounds of questions to the other servers.
 const SECOND: Duration = Duration::from_secs(1);
 /// The time between two looks at what may have changed.
 const LOOK: Duration = Duration::from_millis(100);
 /// The age of a leader's report with which it stands for the leader's knowledge.
 const REPORT_AGE_MAX: Duration = Duration::from_secs(3);
 
-/// The facts whose change is told at once.
+/// The facts whose change is told at once. They are numbers of the metrics: to look at them costs
+/// the node nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Facts {
     leader: Option<NodeId>,
-    term: u64,
-    /// The members with their kinds and states, and the changes.
-    members: Value,
+    term: Term,
+    role: Option<Role>,
+    is_draining: bool,
+    connected: BTreeSet<NodeId>,
+    /// The number of steps of changes of the members.
+    member_steps: u64,
+    /// The number of times that the other servers were asked.
+    rounds: u64,
+}
+
+impl Facts {
+    fn of(api: &Api) -> Facts {
+        let NodeMetrics { raft, peers, .. } = &api.services.metrics;
+        Facts {
+            leader: raft.leader_id(),
+            term: raft.term(),
+            role: raft.role(),
+            is_draining: raft.is_draining(),
+            connected: peers.connected(),
+            member_steps: raft.member_steps(),
+            rounds: api.board.rounds.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// Takes samples, asks the other servers, and pushes what is new, for ever.
@@ -54,11 +78,8 @@ pub(super) async fn hello(api: &Api) -> Result<Bytes, ApiError> {
 async fn keep_sampling(api: &Api) {
     loop {
         tokio::time::sleep(SECOND).await;
-        let raft = &api.services.metrics.raft;
-        let peers: Vec<u64> = api.others_and_unknown().iter().map(|id| id.0).collect();
-        let text = api.exposition.print_plain();
-        let scrape = Scrape::parse(&text);
-        let row = api.board.samples().take(scrape, &peers, raft.wall_ms(), raft.now());
+        let sample = api.services.metrics.sample(&api.process);
+        let row = api.board.samples().take(sample);
         if let Some(row) = row {
             api.board.push("sample", &row);
         }
@@ -67,22 +88,26 @@ async fn keep_sampling(api: &Api) {
 
 /// Asks the other servers each second while somebody looks, for ever.
 async fn keep_asking(api: &Api) {
+    let mut seconds = interval(SECOND);
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::time::sleep(SECOND).await;
+        seconds.tick().await;
         if api.board.is_watched() {
             ask_others(api, Duration::ZERO).await;
+            api.board.rounds.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-/// Pushes the state each second and after a change, and the terms as they change, for ever.
+/// Pushes the state after a change, which includes that the others were asked, and the terms as
+/// they change, for ever.
 async fn keep_pushing(api: &Api) {
-    let mut told: Option<(Facts, Instant)> = None;
+    let mut told: Option<Facts> = None;
     let mut told_terms = terms::all(api);
     loop {
         tokio::time::sleep(LOOK).await;
-        let leader = api.services.metrics.raft.leader_id();
-        let is_new_leader = note_leader(api, leader);
+        let facts = Facts::of(api);
+        let is_new_leader = note_leader(api, facts.leader);
         let known = terms::all(api);
         for term in known.iter().rev().filter(|term| !told_terms.contains(term)) {
             api.board.push("term", term);
@@ -92,15 +117,14 @@ async fn keep_pushing(api: &Api) {
             told = None;
             continue;
         }
-        if let Some(leader) = leader.filter(|_| is_new_leader) {
+        if told.as_ref() == Some(&facts) {
+            continue;
+        }
+        if let Some(leader) = facts.leader.filter(|_| is_new_leader) {
             ask_one(api, leader).await;
         }
-        let Ok(state) = state(api).await else { continue };
-        let facts = facts(leader, &state);
-        let is_due =
-            told.as_ref().is_none_or(|(last, at)| *last != facts || at.elapsed() >= SECOND);
-        if is_due {
-            told = Some((facts, Instant::now()));
+        if let Ok(state) = state(api).await {
+            told = Some(facts);
             api.board.state.send_replace(event("state", &state));
         }
     }
@@ -114,17 +138,6 @@ fn note_leader(api: &Api, leader: Option<NodeId>) -> bool {
         *noted = (leader, Instant::now());
     }
     is_new
-}
-
-fn facts(leader: Option<NodeId>, state: &Value) -> Facts {
-    let members = state["members"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let members: Vec<Value> = members
-        .iter()
-        .map(|member| json!([member["id"], member["kind"], member["state"]]))
-        .collect();
-    let change = &state["change"]["number"];
-    let members = json!([members, change, state["ended"], state["removed"]]);
-    Facts { leader, term: state["term"].as_u64().unwrap_or(0), members }
 }
 
 /// Asks the other servers whose last report is older than this, all at the same time.

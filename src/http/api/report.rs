@@ -12,6 +12,7 @@ use super::{members, terms};
 use crate::actors::messages::clients::ClientReply;
 use crate::http::checks::Check;
 use crate::kv::StoreStatus;
+use crate::metrics::Sample;
 use crate::protocol::{CanLose, ClientRequest, MemberReport, MemberState, MembersReport};
 use crate::raft::{NodeStatus, Role};
 use crate::types::Address;
@@ -46,6 +47,7 @@ pub(super) async fn report(api: &Api) -> Result<Value, ApiError> {
 
 fn numbers(api: &Api, node: &NodeStatus, store: &StoreStatus) -> Value {
     let samples = api.board.samples();
+    let last = |of: fn(&Sample) -> u64| samples.last().map(of);
     let settings = &api.settings;
     json!({
         "id": node.id.0, "version": api.services.version,
@@ -61,21 +63,21 @@ fn numbers(api: &Api, node: &NodeStatus, store: &StoreStatus) -> Value {
         "removed_at_index": node.removed_at.map(|index| index.0),
         "keys": store.keys, "revision": store.revision,
         "compacted_revision": store.compacted_revision, "leases": store.leases,
-        "watches": samples.whole("client_watches"), "sessions": samples.whole("client_sessions"),
-        "proposals_pending": samples.whole("raft_proposals_pending"),
+        "watches": last(|it| it.clients.watches), "sessions": last(|it| it.clients.sessions),
+        "proposals_pending": last(|it| it.raft.proposals_pending),
         "writes_per_second": samples.newest("writes_per_second"),
         "reads_per_second": samples.newest("reads_per_second"),
         "commit_p99_ms": samples.newest("commit_p99_ms"),
         "fsync_p99_ms": samples.newest("fsync_p99_ms"),
-        "log_bytes": samples.whole("log_bytes"), "log_files": samples.whole("log_files"),
-        "snapshot_bytes": samples.whole("snapshots_bytes"),
-        "disk_free_bytes": samples.whole("disk_free_bytes"),
-        "disk_bytes": samples.whole("disk_size_bytes"),
+        "log_bytes": last(|it| it.process.log_bytes), "log_files": last(|it| it.process.log_files),
+        "snapshot_bytes": last(|it| it.process.snapshots_bytes),
+        "disk_free_bytes": last(|it| it.process.disk_free_bytes),
+        "disk_bytes": last(|it| it.process.disk_size_bytes),
         "store_bytes": store.bytes, "store_bytes_max": settings.store_bytes_max,
         "history_bytes": store.history_bytes, "history_bytes_max": settings.history_bytes_max,
-        "memory_bytes_used": samples.whole("memory_used_bytes"),
-        "memory_bytes_max": samples.whole("memory_bytes_max"),
-        "resident_bytes": samples.whole("process_resident_memory_bytes"),
+        "memory_bytes_used": last(|it| it.store.memory_used_bytes),
+        "memory_bytes_max": last(|it| it.store.memory_bytes_max),
+        "resident_bytes": last(|it| it.process.resident_bytes),
     })
 }
 
