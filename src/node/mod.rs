@@ -70,7 +70,7 @@ use crate::metrics::NodeMetrics;
 use crate::net::{Listener, Network, Tcp};
 use crate::raft::{Introduction, Raft, RaftSettings};
 use crate::storage::RealDisk;
-use crate::types::{Address, Member, Membership, NodeId};
+use crate::types::{Address, Fact, Member, Membership, NodeId};
 use crate::wire::LocalNode;
 use client_side::ClientFront;
 use http_side::HttpSide;
@@ -205,7 +205,10 @@ pub async fn start(
     let ports = raft_ports(&storage, peers_ctx.address().recipient(), &memory);
     let raft_settings = actor_settings::raft_actor_settings(settings);
     let raft_actor = RaftActor::new(core, ports, raft_settings, clock);
-    raft_ctx.run(raft_actor.with_metrics(metrics.raft.clone(), metrics.peers.clone()));
+    let raft_actor = raft_actor
+        .with_metrics(metrics.raft.clone(), metrics.peers.clone())
+        .watching_disk(metrics.log.clone());
+    raft_ctx.run(raft_actor);
     let tick = Duration::from_millis(settings.raft.tick_ms);
     TickerActor::new(tick, raft.clone().recipient()).start();
     let seed = surroundings.seed;
@@ -372,7 +375,7 @@ pub fn run_joining(options: &JoinOptions) -> Result<(), NodeError> {
         let settings = tokio::select! {
             settings = join::settings(options, &environment) => settings?,
             () = signals.stop() => {
-                log::info!("stopped before it has joined node={}", options.id);
+                log::info!(node = options.id; "stopped before it has joined");
                 return Ok(());
             }
         };
@@ -400,10 +403,11 @@ async fn run_until_stopped(
 ) -> Result<(), NodeError> {
     let mut node = start(settings, id, environment).await?;
     log::info!(
-        "listening node={id} client_port={} log_port={} http_port={}",
-        node.client_port(),
-        node.log_port(),
-        node.http_port().map_or("none".to_owned(), |port| port.to_string())
+        node = id,
+        client_port = node.client_port(),
+        log_port = node.log_port(),
+        http_port = node.http_port().map_or(Fact::from("none"), |port| u64::from(port).into());
+        "listening"
     );
     tokio::select! {
         error = node.failed() => return Err(error),
@@ -421,6 +425,6 @@ async fn run_until_stopped(
             ),
         }
     }
-    log::info!("stopped node={id}");
+    log::info!(node = id; "stopped");
     Ok(())
 }
