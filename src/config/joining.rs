@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::error::{ConfigError, Place};
 use super::overrides::Overrides;
 use super::servers::{Server, is_unspecified};
-use super::{Settings, read_text};
+use super::{LoggingSettings, Settings, read_text};
 use crate::types::{Address, Member, NodeId};
 
 /// The settings that a server has before it knows its cluster.
@@ -57,6 +57,11 @@ impl JoinSettings {
     /// The name of the cluster, if a file names it.
     pub fn cluster(&self) -> Option<&str> {
         self.cluster.as_deref()
+    }
+
+    /// The settings of the log lines.
+    pub fn logging(&self) -> LoggingSettings {
+        self.settings.logging
     }
 
     /// The directory of the files of server `id`.

@@ -14,6 +14,7 @@
 //! |---|---|
 //! | `servers`, `raft`, `log`, `snapshot` | one table of the file each |
 //! | `history`, `http`, `limits`, `session`, `upgrade` | likewise |
+//! | `logging` | the keys about the log lines, and reading the level again |
 //! | `overrides` | the flags that come before the file |
 //! | `joining` | the settings of a server that joins a cluster |
 //! | `keys` | the keys of each table |
@@ -28,6 +29,7 @@ mod joining;
 mod keys;
 mod limits;
 mod log;
+mod logging;
 mod overrides;
 mod raft;
 mod section;
@@ -48,6 +50,7 @@ pub use http::HttpSettings;
 pub use joining::JoinSettings;
 pub use limits::{AppendLimits, Limits, ModelLimits};
 pub use log::LogSettings;
+pub use logging::{LevelSource, LogFormat, LoggingSettings, SettingsFile, UnknownLogFormat};
 pub use overrides::Overrides;
 pub use raft::RaftSettings;
 use section::Section;
@@ -68,6 +71,8 @@ pub struct Settings {
     pub cluster: String,
     /// The servers: at least one, with ids above 0 and different listeners.
     pub servers: BTreeMap<NodeId, Server>,
+    /// The keys `log_level` and `log_format`.
+    pub logging: LoggingSettings,
     /// The table `[raft]`.
     pub raft: RaftSettings,
     /// The table `[log]`.
@@ -119,6 +124,7 @@ impl Settings {
         let mut file = Section::new(&source, "", table)?;
         let cluster = read_cluster(&mut file)?;
         let data_dir = read_data_dir(path, &mut file, overrides)?;
+        let logging = logging::read(&mut file)?;
         let sections = file.tables("servers")?;
         let raft = raft::read(file.table("raft")?, overrides)?;
         let mut log = file.table("log")?;
@@ -138,6 +144,7 @@ impl Settings {
             path,
             cluster,
             servers,
+            logging,
             raft,
             log,
             snapshot,

@@ -20,6 +20,7 @@
 //! | `client_side` | client connections |
 //! | `http_side` | the HTTP port |
 //! | `actor_settings` | the settings of each actor |
+//! | `log_level` | the level of the log, read again |
 //! | `signals` | the signals that stop a process, and those that do not |
 //! | `limits` | open files, and the number of clients |
 //!
@@ -33,6 +34,7 @@ mod error;
 mod http_side;
 mod join;
 mod limits;
+mod log_level;
 mod peer_side;
 mod recovery;
 mod signals;
@@ -65,7 +67,7 @@ use crate::actors::peers::PeersActor;
 use crate::actors::raft::{RaftActor, RaftPorts};
 use crate::actors::ticker::TickerActor;
 use crate::clock::SystemClock;
-use crate::config::{Server, Settings};
+use crate::config::{LevelSource, Server, Settings};
 use crate::metrics::NodeMetrics;
 use crate::net::{Listener, Network, Tcp};
 use crate::raft::{Introduction, Raft, RaftSettings};
@@ -351,14 +353,20 @@ async fn listen(
 }
 
 /// Runs node `id` on this machine until SIGTERM or SIGINT. Other signals do not stop it.
-/// `is_new_cluster` is that of [`Surroundings`].
+/// `is_new_cluster` is that of [`Surroundings`]. SIGHUP reads the level of the log from
+/// `level_source`.
 ///
 /// # Errors
 /// When it cannot start (see [`start`]), and when its disk fails.
-pub fn run(settings: &Settings, id: NodeId, is_new_cluster: bool) -> Result<(), NodeError> {
+pub fn run(
+    settings: &Settings,
+    id: NodeId,
+    is_new_cluster: bool,
+    level_source: LevelSource,
+) -> Result<(), NodeError> {
     actix::System::new().block_on(async {
         let environment = own_environment(is_new_cluster)?;
-        let signals = Signals::catch().map_err(NodeError::Signals)?;
+        let signals = Signals::catch(level_source).map_err(NodeError::Signals)?;
         run_until_stopped(settings, id, environment, signals).await
     })
 }
@@ -368,10 +376,10 @@ pub fn run(settings: &Settings, id: NodeId, is_new_cluster: bool) -> Result<(), 
 ///
 /// # Errors
 /// When its data directory cannot be used, and as in [`run`].
-pub fn run_joining(options: &JoinOptions) -> Result<(), NodeError> {
+pub fn run_joining(options: &JoinOptions, level_source: LevelSource) -> Result<(), NodeError> {
     actix::System::new().block_on(async {
         let environment = own_environment(false)?;
-        let mut signals = Signals::catch().map_err(NodeError::Signals)?;
+        let mut signals = Signals::catch(level_source).map_err(NodeError::Signals)?;
         let settings = tokio::select! {
             settings = join::settings(options, &environment) => settings?,
             () = signals.stop() => {

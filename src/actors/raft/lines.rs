@@ -85,3 +85,6 @@ impl Lines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
