@@ -126,11 +126,11 @@ fn a_scanner_gets_ten_lines_a_minute_and_the_next_says_how_many_it_was_refused()
         for _ in 0..30 {
             scan().await;
         }
-        let ended = lines.drain("INFO peer connection ended node=1 address=");
-        assert_eq!(ended.len(), 10, "{ended:?}");
+        let refused = lines.drain("WARN refused peer node=1 address=");
+        assert_eq!(refused.len(), 10, "{refused:?}");
         sleep(Duration::from_secs(60)).await;
         scan().await;
-        let next = lines.drain("INFO peer connection ended node=1 address=");
+        let next = lines.drain("WARN refused peer node=1 address=");
         assert!(next.len() == 1 && next[0].contains(" left_out=20: "), "{next:?}");
     });
 }
