@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::{ConfigError, Place};
+use super::logging::LoggingSettings;
 use super::overrides::Overrides;
 use super::servers::{Server, is_unspecified};
-use super::{LoggingSettings, Settings, read_text};
+use super::{Settings, read_text};
 use crate::types::{Address, Member, NodeId};
 
 /// The settings that a server has before it knows its cluster.

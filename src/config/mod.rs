@@ -14,7 +14,8 @@
 //! |---|---|
 //! | `servers`, `raft`, `log`, `snapshot` | one table of the file each |
 //! | `history`, `http`, `limits`, `session`, `upgrade` | likewise |
-//! | `logging` | the keys about the log lines, and reading the level again |
+//! | `logging` | the keys about the log lines |
+//! | `level_source` | the level of the log, read again while a server runs |
 //! | `overrides` | the flags that come before the file |
 //! | `joining` | the settings of a server that joins a cluster |
 //! | `keys` | the keys of each table |
@@ -27,6 +28,7 @@ mod history;
 mod http;
 mod joining;
 mod keys;
+mod level_source;
 mod limits;
 mod log;
 mod logging;
@@ -48,9 +50,10 @@ pub use error::{ConfigError, Place};
 pub use history::HistorySettings;
 pub use http::HttpSettings;
 pub use joining::JoinSettings;
+pub use level_source::{LevelSource, SettingsFile};
 pub use limits::{AppendLimits, Limits, ModelLimits};
 pub use log::LogSettings;
-pub use logging::{LevelSource, LogFormat, LoggingSettings, SettingsFile, UnknownLogFormat};
+pub use logging::{LogFormat, LoggingSettings, UnknownLogFormat};
 pub use overrides::Overrides;
 pub use raft::RaftSettings;
 use section::Section;

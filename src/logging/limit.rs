@@ -99,7 +99,7 @@ impl<K: Ord> LogLimit<K> {
         }
     }
 
-    /// What the lines with these keys are about has ended: the next one is news.
+    /// Forgets the keys for which `has_ended` is true: their next lines are news.
     pub fn forget(&mut self, has_ended: impl Fn(&K) -> bool) {
         self.keys.retain(|key, _| !has_ended(key));
     }

@@ -1,8 +1,8 @@
 //! The signals that a server gets from its terminal, its supervisor and the kernel.
 //!
-//! SIGTERM and SIGINT stop it cleanly. SIGHUP reads the level of the log again. SIGQUIT and SIGKILL end it at once, which loses nothing
-//! that was acknowledged. The others below would end it by their default action, without a clean
-//! stop: they are caught.
+//! SIGTERM and SIGINT stop it cleanly. SIGHUP reads the level of the log again. SIGQUIT and
+//! SIGKILL end it at once, which loses nothing that was acknowledged. The others below would end it
+//! by their default action, without a clean stop: they are caught.
 
 use std::io;
 

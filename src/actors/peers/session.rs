@@ -63,9 +63,9 @@ const PEER_LINES: Allowance = Allowance { lines: 20, ..BURST };
 
 /// The bounds on the lines about accepted connections.
 pub struct SessionLines {
-    /// Those of peers.
+    /// The lines about connections of peers.
     pub peers: LogLimit<NodeId>,
-    /// Those that never authenticated.
+    /// The lines about connections that never authenticated.
     pub strangers: LogLimit,
 }
 
