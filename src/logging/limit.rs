@@ -99,6 +99,12 @@ impl<K: Ord> LogLimit<K> {
         }
     }
 
+    /// True when lines were left out and one may be logged again. The last line that was logged
+    /// may then say the opposite of what is so.
+    pub fn is_due(&self) -> bool {
+        self.left_out > 0 && self.all.has_room(Instant::now())
+    }
+
     /// Forgets the keys for which `has_ended` is true: their next lines are news.
     pub fn forget(&mut self, has_ended: impl Fn(&K) -> bool) {
         self.keys.retain(|key, _| !has_ended(key));

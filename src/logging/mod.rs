@@ -7,7 +7,7 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `record` | records to and from [`LogLine`], and the ids as facts |
+//! | `record` | records to and from [`LogLine`](crate::types::LogLine), and the ids as facts |
 //! | `json` | a line as an object of JSON |
 //! | `limit` | [`LogLimit`], the bound on lines that repeat |
 

@@ -202,7 +202,10 @@ impl Actor for PeerLinkActor {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let check = Duration::from_millis((self.settings.silence_ms_max / 4).max(1));
-        ctx.run_interval(check, PeerLinkActor::check_silence);
+        ctx.run_interval(check, |actor, ctx| {
+            actor.check_silence(ctx);
+            actor.log_state();
+        });
         self.begin_round(ctx);
     }
 
@@ -625,6 +628,17 @@ impl PeerLinkActor {
             level, node, peer, address, version, formats:%, left_out;
             "peer connected"
         );
+    }
+
+    /// Says that there is a connection, when lines about that were left out and one is due.
+    fn log_state(&mut self) {
+        let Some(open) = self.open.as_ref().filter(|open| open.established.is_some()) else {
+            return;
+        };
+        if self.changes.is_due() {
+            let introduction = open.introduction.clone();
+            self.log_connected(introduction.as_ref());
+        }
     }
 
     fn log_disconnected(&mut self, level: Level, reason: &PeerError) {
