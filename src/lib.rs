@@ -29,9 +29,9 @@
 //! | [`wire`] | the frames between nodes | [`actors::peers`] |
 //!
 //! [`types`] holds the data types that these parts share. [`node`] starts the actors and
-//! connects them, and [`config`] reads servers.toml. [`net`] and [`clock`] are the
-//! interfaces to the network and to time; tests replace them. [`client`] is the library for
-//! programs that use a cluster.
+//! connects them, and [`config`] reads servers.toml. [`logging`] has the forms of the log lines.
+//! [`net`] and [`clock`] are the interfaces to the network and to time; tests replace them.
+//! [`client`] is the library for programs that use a cluster.
 //!
 //! # The path of one `set`
 //!
@@ -58,6 +58,7 @@ pub mod clock;
 pub mod config;
 pub mod http;
 pub mod kv;
+pub mod logging;
 pub mod metrics;
 pub mod net;
 pub mod node;

@@ -3,10 +3,12 @@
 mod scenarios;
 mod soak;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use coracle::logging::line_of;
 use coracle::testing::simulation::{Report, catch_panics, simulate};
 
 /// Simulates a cluster for each seed, on all cores: the faults are drawn from the
@@ -55,7 +57,13 @@ fn main() -> ExitCode {
     let options = Options::parse();
     // With RUST_LOG, the lines of `--trace` have between them what the nodes log.
     let filter = env_logger::Env::default().default_filter_or("off");
-    env_logger::Builder::from_env(filter).target(env_logger::Target::Stdout).init();
+    env_logger::Builder::from_env(filter)
+        .target(env_logger::Target::Stdout)
+        .format(|out, record| {
+            let (level, module) = (record.level(), record.target());
+            writeln!(out, "[{level:<5} {module}] {}", line_of(record))
+        })
+        .init();
     catch_panics();
     let is_good = run(&options);
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }

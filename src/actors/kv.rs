@@ -55,6 +55,7 @@ use crate::actors::messages::watch::{AskHistory, HistoryMark, HistoryNews};
 use crate::kv::{
     Answer, ApplyError, Corruption, DigestHistory, Page, Query, Scrub, ScrubBudget, Store,
 };
+use crate::logging::LogLimit;
 use crate::metrics::{StoreMetrics, StoreState};
 use crate::protocol::Refusal;
 use crate::raft::ReadDigest;
@@ -106,6 +107,7 @@ pub struct KvActor {
     /// True when a turn for the next scan has been asked for.
     turn_is_due: bool,
     once_alarm: OnceAlarm,
+    once_lines: LogLimit,
     /// The hubs that wait for another state of the history: each at most once.
     hubs: Vec<AskHistory>,
     /// True when the history does not go on here: this server was removed from the cluster.
@@ -138,6 +140,7 @@ impl KvActor {
             scans: VecDeque::new(),
             turn_is_due: false,
             once_alarm: OnceAlarm::default(),
+            once_lines: LogLimit::default(),
             hubs: Vec::new(),
             has_history_ended: false,
             metrics: StoreMetrics::default(),
@@ -180,7 +183,8 @@ impl Handler<Apply> for KvActor {
         self.metrics.on_executed(began);
         self.tell_hubs();
         if let Some(warning) = self.once_alarm.observe(self.store.clients()) {
-            log::warn!("{warning}");
+            let (level, left_out) = self.once_lines.level(log::Level::Warn, ());
+            log::log!(level, left_out; "{warning}");
         }
         self.ports.raft.do_send(Applied {
             last_applied: self.store.last_applied(),

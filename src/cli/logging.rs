@@ -1,26 +1,67 @@
-//! Log lines: time, level, node and message, on stderr.
+//! Log lines on stderr: the level and the format that the flags, the environment and servers.toml
+//! ask for.
 
+use std::env;
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use clap::Args;
+use coracle::config::{LogFormat, LoggingSettings};
+use coracle::logging::{json, text};
 use coracle::types::NodeId;
 use log::LevelFilter;
 
-/// Starts the logger; every line carries the node's id.
-pub fn init(id: NodeId, level: Option<LevelFilter>) {
-    let mut builder = env_logger::Builder::new();
-    builder.filter_level(LevelFilter::Info);
-    match level {
-        Some(level) => builder.filter_level(level),
-        None => builder.parse_default_env(),
-    };
-    builder
-        .format(move |out, record| {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let time = utc(now.as_secs(), now.subsec_millis());
-            writeln!(out, "{time} {:<5} n{id} {}", record.level(), record.args())
-        })
-        .init();
+/// The variable that says what is logged, by module if need be.
+const VARIABLE: &str = "RUST_LOG";
+
+/// The flags for the log.
+#[derive(Args, Debug)]
+pub struct LogOptions {
+    /// off, error, warn, info, debug or trace; without it RUST_LOG counts, then log_level
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<LevelFilter>,
+    /// text or json, instead of log_format
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+impl LogOptions {
+    /// The flag or the variable that says what is logged, whatever servers.toml says; `None` if
+    /// servers.toml says it.
+    pub fn fixed_by(&self) -> Option<&'static str> {
+        match self.log_level {
+            Some(_) => Some("--log-level"),
+            None if env::var_os(VARIABLE).is_some_and(|filters| !filters.is_empty()) => {
+                Some(VARIABLE)
+            }
+            None => None,
+        }
+    }
+
+    /// Starts the logger; every line carries the node's id.
+    pub fn start_logger(&self, id: NodeId, settings: &LoggingSettings) {
+        let mut builder = env_logger::Builder::new();
+        match (self.log_level, self.fixed_by()) {
+            (Some(level), _) => builder.filter_level(level),
+            (None, Some(_)) => builder.filter_level(LevelFilter::Info).parse_default_env(),
+            // The level of the `log` crate alone decides, because it can change.
+            (None, None) => builder.filter_level(LevelFilter::Trace),
+        };
+        let format = match self.log_format.unwrap_or(settings.format) {
+            LogFormat::Text => text,
+            LogFormat::Json => json::json,
+        };
+        builder
+            .format(move |out, record| {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let time = utc(now.as_secs(), now.subsec_millis());
+                writeln!(out, "{}", format(&time, id, record))
+            })
+            .init();
+        if self.fixed_by().is_none() {
+            log::set_max_level(settings.level);
+        }
+    }
 }
 
 /// A time of day in UTC, as in RFC 3339.

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use coracle::config::{JoinSettings, Overrides, Settings};
+use coracle::config::{JoinSettings, LevelSource, Overrides, Settings, SettingsFile};
 use coracle::node::{self, JoinOptions};
 use coracle::types::{Address, NodeId};
 
 use super::cluster::{SERVERS_FILE, Target};
 use super::failure::Failure;
-use super::logging;
+use super::logging::LogOptions;
 
 #[derive(Args, Debug)]
 pub struct ServeCommand {
@@ -41,9 +41,8 @@ pub struct ServeCommand {
     /// Instead of the second of election_timeout_ms
     #[arg(long, value_name = "MS")]
     election_timeout_ms_max: Option<u64>,
-    /// off, error, warn, info, debug or trace; without it RUST_LOG counts, then info
-    #[arg(long, value_name = "LEVEL")]
-    log_level: Option<::log::LevelFilter>,
+    #[command(flatten)]
+    log: LogOptions,
 }
 
 /// The addresses at which the server listens, and those at which it is reached.
@@ -86,8 +85,9 @@ impl ServeCommand {
             let config = self.config.unwrap_or_else(|| SERVERS_FILE.into());
             let settings = Settings::load(&config, &overrides)?;
             let id = settings.server(id)?.id;
-            logging::init(id, self.log_level);
-            return Ok(node::run(&settings, id, self.new_cluster)?);
+            self.log.start_logger(id, &settings.logging);
+            let source = level_source(&self.log, Some(config), overrides, false);
+            return Ok(node::run(&settings, id, self.new_cluster, source)?);
         };
         let address = match server {
             Target::Address(address) => address.clone(),
@@ -97,7 +97,24 @@ impl ServeCommand {
             }
         };
         let settings = JoinSettings::load(self.config.as_deref(), &overrides)?;
-        logging::init(id, self.log_level);
-        Ok(node::run_joining(&JoinOptions { address, id, settings })?)
+        self.log.start_logger(id, &settings.logging());
+        let source = level_source(&self.log, self.config, overrides, true);
+        Ok(node::run_joining(&JoinOptions { address, id, settings }, source)?)
+    }
+}
+
+/// The place from which SIGHUP reads the level of the log.
+fn level_source(
+    log: &LogOptions,
+    config: Option<PathBuf>,
+    overrides: Overrides,
+    is_joining: bool,
+) -> LevelSource {
+    match (log.fixed_by(), config) {
+        (Some(fixed), _) => LevelSource::Fixed(fixed),
+        (None, Some(path)) => {
+            LevelSource::File(Box::new(SettingsFile { path, overrides, is_joining }))
+        }
+        (None, None) => LevelSource::Default,
     }
 }

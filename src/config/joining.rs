@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::{ConfigError, Place};
+use super::logging::LoggingSettings;
 use super::overrides::Overrides;
 use super::servers::{Server, is_unspecified};
 use super::{Settings, read_text};
@@ -57,6 +58,11 @@ impl JoinSettings {
     /// The name of the cluster, if a file names it.
     pub fn cluster(&self) -> Option<&str> {
         self.cluster.as_deref()
+    }
+
+    /// The settings of the log lines.
+    pub fn logging(&self) -> LoggingSettings {
+        self.settings.logging
     }
 
     /// The directory of the files of server `id`.

@@ -5,8 +5,19 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     (
         "",
         &[
-            "cluster", "data_dir", "servers", "raft", "log", "snapshot", "history", "limits",
-            "session", "http", "upgrade",
+            "cluster",
+            "data_dir",
+            "log_level",
+            "log_format",
+            "servers",
+            "raft",
+            "log",
+            "snapshot",
+            "history",
+            "limits",
+            "session",
+            "http",
+            "upgrade",
         ],
     ),
     (

@@ -14,6 +14,8 @@
 //! |---|---|
 //! | `servers`, `raft`, `log`, `snapshot` | one table of the file each |
 //! | `history`, `http`, `limits`, `session`, `upgrade` | likewise |
+//! | `logging` | the keys about the log lines |
+//! | `level_source` | the level of the log, read again while a server runs |
 //! | `overrides` | the flags that come before the file |
 //! | `joining` | the settings of a server that joins a cluster |
 //! | `keys` | the keys of each table |
@@ -26,8 +28,10 @@ mod history;
 mod http;
 mod joining;
 mod keys;
+mod level_source;
 mod limits;
 mod log;
+mod logging;
 mod overrides;
 mod raft;
 mod section;
@@ -46,8 +50,10 @@ pub use error::{ConfigError, Place};
 pub use history::HistorySettings;
 pub use http::HttpSettings;
 pub use joining::JoinSettings;
+pub use level_source::{LevelSource, SettingsFile};
 pub use limits::{AppendLimits, Limits, ModelLimits};
 pub use log::LogSettings;
+pub use logging::{LogFormat, LoggingSettings, UnknownLogFormat};
 pub use overrides::Overrides;
 pub use raft::RaftSettings;
 use section::Section;
@@ -68,6 +74,8 @@ pub struct Settings {
     pub cluster: String,
     /// The servers: at least one, with ids above 0 and different listeners.
     pub servers: BTreeMap<NodeId, Server>,
+    /// The keys `log_level` and `log_format`.
+    pub logging: LoggingSettings,
     /// The table `[raft]`.
     pub raft: RaftSettings,
     /// The table `[log]`.
@@ -119,6 +127,7 @@ impl Settings {
         let mut file = Section::new(&source, "", table)?;
         let cluster = read_cluster(&mut file)?;
         let data_dir = read_data_dir(path, &mut file, overrides)?;
+        let logging = logging::read(&mut file)?;
         let sections = file.tables("servers")?;
         let raft = raft::read(file.table("raft")?, overrides)?;
         let mut log = file.table("log")?;
@@ -138,6 +147,7 @@ impl Settings {
             path,
             cluster,
             servers,
+            logging,
             raft,
             log,
             snapshot,

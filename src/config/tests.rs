@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::keys::TABLES;
-use super::{ModelLimits, Overrides, Settings};
+use super::{LogFormat, ModelLimits, Overrides, Settings};
 use crate::testing::byte_mutation::mutation;
 use crate::types::{Address, NodeId};
 
@@ -57,7 +57,7 @@ fn a_file_with_servers_only_gives_the_defaults() {
 #[test]
 fn every_key_is_read_into_its_own_place() {
     let text = format!(
-        "cluster = \"c\"\ndata_dir = \"/d\"\n{ONE}
+        "cluster = \"c\"\ndata_dir = \"/d\"\nlog_level = \"trace\"\nlog_format = \"json\"\n{ONE}
         [raft]\ntick_ms = 2\nelection_timeout_ms = [1000, 2000]\nheartbeat_interval_ms = 101
         batched_peer_delay_ms = 30
         leader_lease = true
@@ -78,6 +78,8 @@ fn every_key_is_read_into_its_own_place() {
     let history = settings.history;
     assert_eq!((history.keep_revisions, history.bytes_max), (34, 35));
     assert_eq!(settings.cluster, "c");
+    assert_eq!(settings.logging.level, log::LevelFilter::Trace);
+    assert_eq!(settings.logging.format, LogFormat::Json);
     assert_eq!(settings.servers[&NodeId(1)].data_dir, PathBuf::from("/d/1"));
     assert_eq!((raft.tick_ms, raft.heartbeat_interval_ms), (2, 101));
     assert_eq!(raft.batched_peer_delay_ms, 30);
@@ -117,6 +119,7 @@ fn the_committed_servers_toml_lists_five_servers_and_says_the_defaults() {
     assert!(http_ports.map(|address| address.port).eq(9100..=9104));
     let defaults = parse(ONE).unwrap();
     assert_eq!(settings.http, defaults.http);
+    assert_eq!(settings.logging, defaults.logging);
     assert_eq!(
         (settings.cluster, settings.raft, settings.log, settings.snapshot, settings.limits),
         (defaults.cluster, defaults.raft, defaults.log, defaults.snapshot, defaults.limits)

@@ -19,6 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use log::Level;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use tokio::net::{TcpListener, TcpStream};
@@ -28,6 +29,7 @@ use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 
 use super::{HttpLimits, HttpServices, api, router};
+use crate::logging::{BURST, LogLimit, ONCE};
 use crate::metrics::ProcessMetrics;
 
 /// The time for the headers of a request, counted from the end of the one before: a connection
@@ -121,13 +123,15 @@ impl Drop for HttpServer {
 /// Accepts and serves connections, for ever.
 async fn serve(listener: TcpListener, router: Router, limits: HttpLimits) {
     let mut connections = Connections::new(limits);
+    let mut failures = LogLimit::new(ONCE, BURST);
     loop {
         tokio::select! {
             ended = connections.next_ended() => connections.remove(ended),
             accepted = listener.accept(), if connections.may_accept() => match accepted {
                 Ok((stream, _)) => connections.add(stream, &router),
                 Err(error) => {
-                    log::debug!("accepting an HTTP connection failed error={error}");
+                    let (level, left_out) = failures.level(Level::Warn, error.kind());
+                    log::log!(level, error:%, left_out; "accepting an HTTP connection failed");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -162,6 +166,8 @@ struct Connections {
     numbers: HashMap<task::Id, u64>,
     tasks: JoinSet<()>,
     last_number: u64,
+    /// Bounds the lines about connections that are closed at once.
+    refusals: LogLimit,
 }
 
 struct Open {
@@ -179,6 +185,7 @@ impl Connections {
             numbers: HashMap::new(),
             tasks: JoinSet::new(),
             last_number: 0,
+            refusals: LogLimit::default(),
         }
     }
 
@@ -207,6 +214,11 @@ impl Connections {
     /// all of them are answered something, the new one is closed.
     fn add(&mut self, stream: TcpStream, router: &Router) {
         if self.open.len() >= self.connections_max && !self.end_oldest_idle() {
+            let (level, left_out) = self.refusals.level(Level::Warn, ());
+            log::log!(
+                level, connections_max = self.connections_max, left_out;
+                "closed a new HTTP connection: all others are being answered"
+            );
             return;
         }
         let is_busy = Arc::new(AtomicBool::new(false));
@@ -257,7 +269,7 @@ async fn serve_connection(
         .serve_connection(TokioIo::new(Box::pin(stream)), service)
         .await;
     if let Err(error) = served {
-        log::debug!("an HTTP connection broke error={error}");
+        log::debug!(error:%; "an HTTP connection broke");
     }
 }
 

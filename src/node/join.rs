@@ -8,12 +8,14 @@ use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use log::Level;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::environment::Environment;
 use super::error::NodeError;
 use crate::config::{JoinSettings, Settings};
+use crate::logging::{BURST, LogLimit, ONCE};
 use crate::net::{Network, Stream};
 use crate::storage::{JoinedCluster, keep_joined, read_joined};
 use crate::types::{Address, NodeId};
@@ -52,9 +54,8 @@ pub(super) async fn settings(
             let joined = wait_until_member(options, environment).await;
             keep_joined(disk, &dir, &joined)?;
             log::info!(
-                "joins cluster {:?} of {} servers node={id}",
-                joined.cluster,
-                joined.members.len()
+                node = id;
+                "joins cluster {:?} of {} servers", joined.cluster, joined.members.len()
             );
             joined
         }
@@ -71,7 +72,8 @@ pub(super) async fn settings(
     Ok(full)
 }
 
-/// Asks until the server is a member. It says what it waits for whenever that changes.
+/// Asks until the server is a member. It says what it waits for, when that changes and each ten
+/// minutes.
 async fn wait_until_member(options: &JoinOptions, environment: &Environment) -> JoinedCluster {
     let JoinOptions { address, id, settings } = options;
     let request = JoinRequest {
@@ -80,7 +82,7 @@ async fn wait_until_member(options: &JoinOptions, environment: &Environment) -> 
         formats: environment.surroundings.formats,
         binary: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let mut said = None;
+    let mut lines = LogLimit::new(ONCE, BURST);
     loop {
         let reason = match ask(environment.network.as_ref(), address, &request).await {
             Ok(answer) if answer.membership.members.contains_key(id) => {
@@ -96,13 +98,12 @@ async fn wait_until_member(options: &JoinOptions, environment: &Environment) -> 
             Ok(_) => "its answer does not name this server".to_owned(),
             Err(error) => error.to_string(),
         };
-        if said.as_ref() != Some(&reason) {
-            log::warn!(
-                "waits to join the cluster of the server at {address}, asks again each second and \
-                 goes on by itself: {reason} node={id}"
-            );
-            said = Some(reason);
-        }
+        let (level, left_out) = lines.level(Level::Warn, reason.clone());
+        log::log!(
+            level, node = id, left_out;
+            "waits to join the cluster of the server at {address}, asks again each second and goes \
+             on by itself: {reason}"
+        );
         tokio::time::sleep(ASK_PAUSE).await;
     }
 }
@@ -168,7 +169,8 @@ async fn listener(network: &dyn Network, reached: &Address, id: NodeId) -> Addre
     let host = if reached.host.contains(':') { "::" } else { "0.0.0.0" };
     let all = Address { host: host.to_owned(), port: reached.port };
     log::info!(
-        "listens at {all}, because this machine cannot listen at {reached} ({error}) node={id}"
+        node = id;
+        "listens at {all}, because this machine cannot listen at {reached} ({error})"
     );
     all
 }

@@ -20,6 +20,7 @@
 //! | `client_side` | client connections |
 //! | `http_side` | the HTTP port |
 //! | `actor_settings` | the settings of each actor |
+//! | `log_level` | the level of the log, read again |
 //! | `signals` | the signals that stop a process, and those that do not |
 //! | `limits` | open files, and the number of clients |
 //!
@@ -33,6 +34,7 @@ mod error;
 mod http_side;
 mod join;
 mod limits;
+mod log_level;
 mod peer_side;
 mod recovery;
 mod signals;
@@ -65,12 +67,12 @@ use crate::actors::peers::PeersActor;
 use crate::actors::raft::{RaftActor, RaftPorts};
 use crate::actors::ticker::TickerActor;
 use crate::clock::SystemClock;
-use crate::config::{Server, Settings};
+use crate::config::{LevelSource, Server, Settings};
 use crate::metrics::NodeMetrics;
 use crate::net::{Listener, Network, Tcp};
 use crate::raft::{Introduction, Raft, RaftSettings};
 use crate::storage::RealDisk;
-use crate::types::{Address, Member, Membership, NodeId};
+use crate::types::{Address, Fact, Member, Membership, NodeId};
 use crate::wire::LocalNode;
 use client_side::ClientFront;
 use http_side::HttpSide;
@@ -205,7 +207,10 @@ pub async fn start(
     let ports = raft_ports(&storage, peers_ctx.address().recipient(), &memory);
     let raft_settings = actor_settings::raft_actor_settings(settings);
     let raft_actor = RaftActor::new(core, ports, raft_settings, clock);
-    raft_ctx.run(raft_actor.with_metrics(metrics.raft.clone(), metrics.peers.clone()));
+    let raft_actor = raft_actor
+        .with_metrics(metrics.raft.clone(), metrics.peers.clone())
+        .watching_disk(metrics.log.clone());
+    raft_ctx.run(raft_actor);
     let tick = Duration::from_millis(settings.raft.tick_ms);
     TickerActor::new(tick, raft.clone().recipient()).start();
     let seed = surroundings.seed;
@@ -348,14 +353,20 @@ async fn listen(
 }
 
 /// Runs node `id` on this machine until SIGTERM or SIGINT. Other signals do not stop it.
-/// `is_new_cluster` is that of [`Surroundings`].
+/// `is_new_cluster` is that of [`Surroundings`]. SIGHUP reads the level of the log from
+/// `level_source`.
 ///
 /// # Errors
 /// When it cannot start (see [`start`]), and when its disk fails.
-pub fn run(settings: &Settings, id: NodeId, is_new_cluster: bool) -> Result<(), NodeError> {
+pub fn run(
+    settings: &Settings,
+    id: NodeId,
+    is_new_cluster: bool,
+    level_source: LevelSource,
+) -> Result<(), NodeError> {
     actix::System::new().block_on(async {
         let environment = own_environment(is_new_cluster)?;
-        let signals = Signals::catch().map_err(NodeError::Signals)?;
+        let signals = Signals::catch(level_source).map_err(NodeError::Signals)?;
         run_until_stopped(settings, id, environment, signals).await
     })
 }
@@ -365,14 +376,14 @@ pub fn run(settings: &Settings, id: NodeId, is_new_cluster: bool) -> Result<(), 
 ///
 /// # Errors
 /// When its data directory cannot be used, and as in [`run`].
-pub fn run_joining(options: &JoinOptions) -> Result<(), NodeError> {
+pub fn run_joining(options: &JoinOptions, level_source: LevelSource) -> Result<(), NodeError> {
     actix::System::new().block_on(async {
         let environment = own_environment(false)?;
-        let mut signals = Signals::catch().map_err(NodeError::Signals)?;
+        let mut signals = Signals::catch(level_source).map_err(NodeError::Signals)?;
         let settings = tokio::select! {
             settings = join::settings(options, &environment) => settings?,
             () = signals.stop() => {
-                log::info!("stopped before it has joined node={}", options.id);
+                log::info!(node = options.id; "stopped before it has joined");
                 return Ok(());
             }
         };
@@ -400,10 +411,11 @@ async fn run_until_stopped(
 ) -> Result<(), NodeError> {
     let mut node = start(settings, id, environment).await?;
     log::info!(
-        "listening node={id} client_port={} log_port={} http_port={}",
-        node.client_port(),
-        node.log_port(),
-        node.http_port().map_or("none".to_owned(), |port| port.to_string())
+        node = id,
+        client_port = node.client_port(),
+        log_port = node.log_port(),
+        http_port = node.http_port().map_or(Fact::from("none"), |port| u64::from(port).into());
+        "listening"
     );
     tokio::select! {
         error = node.failed() => return Err(error),
@@ -421,6 +433,6 @@ async fn run_until_stopped(
             ),
         }
     }
-    log::info!("stopped node={id}");
+    log::info!(node = id; "stopped");
     Ok(())
 }

@@ -55,7 +55,7 @@ pub(super) fn recover(
     let options = storage_options(settings, server, surroundings);
     let (mut storage, found) = Storage::open(disk.another_handle(), &server.data_dir, options)?;
     for note in &found.notes {
-        log::warn!("{note} node={}", server.id);
+        log::warn!(node = server.id; "{note}");
     }
     let (mut hard_state, mut log) = (found.hard_state, found.log);
     let formats = surroundings.formats;
@@ -77,7 +77,7 @@ pub(super) fn recover(
             return Err(snapshots.missing(loss.needed));
         }
         hard_state = storage.rejoin(loss.new_base, loss.lost)?;
-        log::warn!("{} node={}", loss.told(&server.data_dir), server.id);
+        log::warn!(node = server.id; "{}", loss.told(&server.data_dir));
         if let Some(base) = loss.new_base {
             let runs = TermRuns::starting_after(base);
             log = LogSummary { runs, ..LogSummary::default() };
@@ -94,7 +94,7 @@ pub(super) fn recover(
     if storage.joined().is_none()
         && let Some(difference) = other_members(settings, &log)
     {
-        log::warn!("{difference} node={}", server.id);
+        log::warn!(node = server.id; "{difference}");
     }
     let positions = SnapshotPositions {
         newest: listed.first().copied().unwrap_or_default(),
@@ -233,7 +233,7 @@ fn newest_whole(
         match load(snapshots, *last) {
             Ok(loaded) => return Ok(Some(loaded)),
             Err(LoadError::Storage(error)) if error.is_damage() => {
-                log::warn!("the snapshot up to {last} is of no use: {error} node={id}");
+                log::warn!(node = id; "the snapshot up to {last} is of no use: {error}");
             }
             Err(LoadError::Storage(error)) => return Err(error),
             Err(LoadError::Store(error)) => return Err(snapshots.undecodable(*last, &error)),
@@ -257,7 +257,7 @@ fn continue_from(
         log.cluster = log.cluster.rebased(last.index, head.state.clone());
         return Ok(());
     }
-    log::warn!("finishes the installation of the snapshot up to {last} node={id}");
+    log::warn!(node = id; "finishes the installation of the snapshot up to {last}");
     storage.reset(last)?;
     *log = LogSummary {
         runs: TermRuns::starting_after(last),

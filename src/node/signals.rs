@@ -1,13 +1,18 @@
 //! The signals that a server gets from its terminal, its supervisor and the kernel.
 //!
-//! SIGTERM and SIGINT stop it cleanly. SIGQUIT and SIGKILL end it at once, which loses nothing
-//! that was acknowledged. The others below would end it by their default action, without a clean
-//! stop: they are caught.
+//! SIGTERM and SIGINT stop it cleanly. SIGHUP reads the level of the log again. SIGQUIT and
+//! SIGKILL end it at once, which loses nothing that was acknowledged. The others below would end it
+//! by their default action, without a clean stop: they are caught.
 
 use std::io;
 
+use log::Level;
 use rustix::process::Signal as SignalNumber;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::log_level;
+use crate::config::LevelSource;
+use crate::logging::LogLimit;
 
 /// The signals of a process, all of them caught.
 pub(super) struct Signals {
@@ -19,14 +24,17 @@ pub(super) struct Signals {
     /// The signal of a write beyond the limit on the size of a file. The write fails as well, and
     /// its error says more.
     _file_size: Signal,
+    level_source: LevelSource,
+    /// Bounds the lines about signals that mean nothing.
+    ignored: LogLimit,
 }
 
 impl Signals {
-    /// Catches the signals.
+    /// Catches the signals. SIGHUP reads the level of the log from `level_source`.
     ///
     /// # Errors
     /// The error of the system.
-    pub(super) fn catch() -> io::Result<Signals> {
+    pub(super) fn catch(level_source: LevelSource) -> io::Result<Signals> {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -34,22 +42,29 @@ impl Signals {
             user_defined1: signal(SignalKind::user_defined1())?,
             user_defined2: signal(SignalKind::user_defined2())?,
             _file_size: signal(SignalKind::from_raw(SignalNumber::XFSZ.as_raw()))?,
+            level_source,
+            ignored: LogLimit::default(),
         })
     }
 
-    /// Returns at the next signal that stops the server. A signal that means nothing to it is
-    /// logged.
+    /// Returns at the next signal that stops the server. Those that do not are dealt with.
     pub(super) async fn stop(&mut self) {
         loop {
             let ignored = tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => "SIGHUP",
+                _ = self.hangup.recv() => {
+                    log_level::read_again(&self.level_source).await;
+                    continue;
+                }
                 _ = self.user_defined1.recv() => "SIGUSR1",
                 _ = self.user_defined2.recv() => "SIGUSR2",
             };
-            log::warn!(
-                "ignored {ignored}: settings are read at the start only; SIGTERM stops this server"
+            let (level, left_out) = self.ignored.level(Level::Warn, ());
+            log::log!(
+                level, left_out;
+                "ignored {ignored}: it means nothing; SIGHUP reads log_level again, and SIGTERM \
+                 stops this server"
             );
         }
     }

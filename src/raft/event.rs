@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::members_event::{MembersEvent, comma_separated};
 use super::rpc::SnapshotRefusal;
-use crate::types::{ClusterId, Format, LogIndex, LogPosition, NodeId, Term};
+use crate::types::{ClusterId, Format, LogIndex, LogLine, LogPosition, NodeId, Term};
 
 /// A change of this node that is worth a line in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,74 +188,117 @@ impl Event {
                 | Event::StoresDiffer { .. }
         )
     }
+
+    /// True of an event that comes again and again while no majority is there, or while a peer is
+    /// sick. No majority and no person had a part in it.
+    pub fn may_repeat(&self) -> bool {
+        matches!(
+            self,
+            Event::StartedPreVote { .. }
+                | Event::StartedElection { .. }
+                | Event::GrantedVote { .. }
+                | Event::RefusedTransfer { .. }
+                | Event::WaitsForMembers { .. }
+                | Event::SnapshotRefused { .. }
+                | Event::LogHoldEnded { .. }
+        )
+    }
 }
 
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Event {
+    /// The event as a line of the log.
+    pub fn line(&self) -> LogLine {
         match self {
-            Event::BecameLeader { term } => write!(f, "became leader term={term}"),
+            Event::BecameLeader { term } => LogLine::new("became leader").with("term", *term),
             Event::SteppedDown { term, reason } => {
-                write!(f, "stepped down term={term} reason=\"{reason}\"")
+                LogLine::new("stepped down").with("term", *term).with("reason", *reason)
             }
             Event::HandsOver { to, term } => {
-                write!(f, "hands the leadership over to={to} term={term}")
+                LogLine::new("hands the leadership over").with("to", *to).with("term", *term)
             }
-            Event::RefusedTransfer { leader_id, reason } => {
-                write!(f, "does not campaign for leader={leader_id} reason=\"{reason}\"")
-            }
+            Event::RefusedTransfer { leader_id, reason } => LogLine::new("does not campaign for")
+                .with("leader", *leader_id)
+                .with("reason", *reason),
             Event::FollowsLeader { leader_id, term } => {
-                write!(f, "follows leader={leader_id} term={term}")
+                LogLine::new("follows").with("leader", *leader_id).with("term", *term)
             }
-            Event::StartedPreVote { term } => write!(f, "started pre-vote term={term}"),
-            Event::StartedElection { term } => write!(f, "started election term={term}"),
+            Event::StartedPreVote { term } => LogLine::new("started pre-vote").with("term", *term),
+            Event::StartedElection { term } => LogLine::new("started election").with("term", *term),
             Event::GrantedVote { candidate, term } => {
-                write!(f, "granted vote candidate={candidate} term={term}")
+                LogLine::new("granted vote").with("candidate", *candidate).with("term", *term)
             }
-            Event::BecameVoter { term } => write!(f, "became voter term={term}"),
-            Event::WaitsForMembers { silent } => write!(
-                f,
-                "has no data, and waits for servers={} to say whether they have any: a new cluster \
-                 begins when all its servers are there and have none, or when a majority is there \
-                 that was started with --new-cluster",
-                comma_separated(silent)
-            ),
-            Event::SnapshotRefused { peer, refusal } => {
-                write!(f, "a peer refuses the snapshot peer={peer} reason={refusal}")
+            Event::BecameVoter { term } => LogLine::new("became voter").with("term", *term),
+            Event::WaitsForMembers { silent } => waits_for_members(silent),
+            Event::SnapshotRefused { peer, refusal } => LogLine::new("a peer refuses the snapshot")
+                .with("peer", *peer)
+                .with("reason", refusal.to_string()),
+            Event::LogHoldEnded { peer, reason } => LogLine::new("keeps the log no longer for")
+                .with("peer", *peer)
+                .with("reason", reason.to_string()),
+            Event::PeerForgot { peer, acknowledged, held } => {
+                peer_forgot(*peer, *acknowledged, *held)
             }
-            Event::LogHoldEnded { peer, reason } => {
-                write!(f, "keeps the log no longer for peer={peer} reason=\"{reason}\"")
-            }
-            Event::PeerForgot { peer, acknowledged, held } => write!(
-                f,
-                "peer={peer} has lost entries that it acknowledged: it had acknowledged \
-                 {acknowledged}, and holds entries up to {held} at most; it is told to fetch \
-                 them again, and is not counted until it has"
-            ),
-            Event::Forgot { told_by, acknowledged, last } => write!(
-                f,
-                "has lost entries that it acknowledged, as peer={told_by} knows: {acknowledged} \
-                 was acknowledged, and the log ended with {last}; it rejoins without a vote, until \
-                 it has fetched them, and has caught up with all others"
-            ),
-            Event::PeerDiverged { peer, index } => write!(
-                f,
+            Event::Forgot { told_by, acknowledged, last } => forgot(*told_by, *acknowledged, *last),
+            Event::PeerDiverged { peer, index } => LogLine::new(format!(
                 "the store of peer={peer} differs from that of a majority after entry \
                  index={index}; it is told to stop"
-            ),
-            Event::StoresDiffer { index, one, other } => write!(
-                f,
+            ))
+            .with("peer", *peer)
+            .with("index", *index),
+            Event::StoresDiffer { index, one, other } => LogLine::new(format!(
                 "the stores differ after entry index={index}, and no majority has the same: \
                  server={} has digest={:016x}, and server={} has digest={:016x}; nobody can know \
                  which is right, so all go on: compare them with `coracle check`",
                 one.0, one.1, other.0, other.1
-            ),
-            Event::RaisesFormat { format } => write!(f, "raises the format format={format}"),
-            Event::FormatInForce { format } => write!(f, "a format is in force format={format}"),
-            Event::ClusterNamed { cluster_id } => {
-                write!(f, "the cluster has an id cluster_id={cluster_id}")
+            ))
+            .with("index", *index),
+            Event::RaisesFormat { format } => {
+                LogLine::new("raises the format").with("format", *format)
             }
-            Event::Members(event) => event.fmt(f),
-            Event::TruncatedLog { from, to } => write!(f, "truncated log from={from} to={to}"),
+            Event::FormatInForce { format } => {
+                LogLine::new("a format is in force").with("format", *format)
+            }
+            Event::ClusterNamed { cluster_id } => {
+                LogLine::new("the cluster has an id").with("cluster_id", cluster_id.to_string())
+            }
+            Event::Members(event) => event.line(),
+            Event::TruncatedLog { from, to } => {
+                LogLine::new("truncated log").with("from", *from).with("to", *to)
+            }
         }
+    }
+}
+
+fn waits_for_members(silent: &[NodeId]) -> LogLine {
+    let servers = comma_separated(silent);
+    let message = format!(
+        "has no data, and waits for servers={servers} to say whether they have any: a new cluster \
+         begins when all its servers are there and have none, or when a majority is there that was \
+         started with --new-cluster"
+    );
+    LogLine::new(message).with("servers", servers)
+}
+
+fn peer_forgot(peer: NodeId, acknowledged: LogPosition, held: LogIndex) -> LogLine {
+    let message = format!(
+        "peer={peer} has lost entries that it acknowledged: it had acknowledged {acknowledged}, \
+         and holds entries up to {held} at most; it is told to fetch them again, and is not \
+         counted until it has"
+    );
+    LogLine::new(message).with("peer", peer)
+}
+
+fn forgot(told_by: NodeId, acknowledged: LogPosition, last: LogPosition) -> LogLine {
+    let message = format!(
+        "has lost entries that it acknowledged, as peer={told_by} knows: {acknowledged} was \
+         acknowledged, and the log ended with {last}; it rejoins without a vote, until it has \
+         fetched them, and has caught up with all others"
+    );
+    LogLine::new(message).with("peer", told_by)
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.line().fmt(f)
     }
 }

@@ -1,8 +1,6 @@
 //! The steps of changes of the members that are worth a line in the log that people read.
 
-use std::fmt;
-
-use crate::types::{Address, ChangeKind, LogIndex, NodeId, Term};
+use crate::types::{Address, ChangeKind, LogIndex, LogLine, NodeId, Term};
 
 /// A step of a change of the members (docs/adr/0026).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,41 +66,54 @@ pub enum MembersEvent {
     },
 }
 
-impl fmt::Display for MembersEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl MembersEvent {
+    /// The step as a line of the log.
+    pub fn line(&self) -> LogLine {
         match self {
             MembersEvent::CaughtUpRound { peer, round, ms } => {
-                write!(f, "a learner has caught up with a round peer={peer} round={round} ms={ms}")
+                LogLine::new("a learner has caught up with a round")
+                    .with("peer", *peer)
+                    .with("round", *round)
+                    .with("ms", *ms)
             }
-            MembersEvent::WritesAddresses { id, peer, client } => write!(
-                f,
-                "writes the addresses that a member says server={id} peer={peer} client={client}"
-            ),
+            MembersEvent::WritesAddresses { id, peer, client } => {
+                LogLine::new("writes the addresses that a member says")
+                    .with("server", *id)
+                    .with("peer", peer.to_string())
+                    .with("client", client.to_string())
+            }
             MembersEvent::MembersHaveAddresses => {
-                f.write_str("the members are in the log, and can change")
+                LogLine::new("the members are in the log, and can change")
             }
             MembersEvent::ChangeBegun { number, what } => {
-                write!(f, "a change of the members has begun number={number} what=\"{what}\"")
+                LogLine::new("a change of the members has begun")
+                    .with("number", *number)
+                    .with("what", what.to_string())
             }
-            MembersEvent::ChangeJoint { number, what, before, after } => write!(
-                f,
-                "a change of the members is joint number={number} what=\"{what}\" before={} \
-                 after={}",
-                comma_separated(before),
-                comma_separated(after)
-            ),
-            MembersEvent::ChangeEnded { number, what, is_done, voters } => write!(
-                f,
-                "a change of the members is {} number={number} what=\"{what}\" voters={}",
-                if *is_done { "done" } else { "cancelled" },
-                comma_separated(voters)
-            ),
-            MembersEvent::Admitted { term } => write!(f, "was admitted as a learner term={term}"),
-            MembersEvent::Removed { at } => write!(
-                f,
+            MembersEvent::ChangeJoint { number, what, before, after } => {
+                LogLine::new("a change of the members is joint")
+                    .with("number", *number)
+                    .with("what", what.to_string())
+                    .with("before", comma_separated(before))
+                    .with("after", comma_separated(after))
+            }
+            MembersEvent::ChangeEnded { number, what, is_done, voters } => {
+                LogLine::new(match is_done {
+                    true => "a change of the members is done",
+                    false => "a change of the members is cancelled",
+                })
+                .with("number", *number)
+                .with("what", what.to_string())
+                .with("voters", comma_separated(voters))
+            }
+            MembersEvent::Admitted { term } => {
+                LogLine::new("was admitted as a learner").with("term", *term)
+            }
+            MembersEvent::Removed { at } => LogLine::new(format!(
                 "was removed from the cluster by entry index={at}: it takes no part any more, and \
                  can be stopped"
-            ),
+            ))
+            .with("index", *at),
         }
     }
 }

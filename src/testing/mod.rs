@@ -9,6 +9,8 @@ pub mod drill;
 #[cfg(test)]
 mod introduction;
 #[cfg(test)]
+mod log_lines;
+#[cfg(test)]
 pub(crate) mod memberships;
 #[cfg(test)]
 pub(crate) mod peer_connection;
@@ -22,4 +24,6 @@ pub use directory_contents::{DirectoryContents, RecordPlace, Region};
 pub use disk::{Crash, DiskOperation, SimDisk};
 #[cfg(test)]
 pub(crate) use introduction::{cluster_status, introduction, shut_gate};
+#[cfg(test)]
+pub(crate) use log_lines::LogLines;
 pub use probe::{Inbox, KindInbox, Probe, probe, settle, turn};

@@ -16,6 +16,7 @@
 //! | `membership` | [`Membership`], the members of the cluster |
 //! | `hard_state` | [`HardState`], the term and the vote |
 //! | `term_runs` | [`TermRuns`], the term of every index of a log |
+//! | `log_line` | [`LogLine`], a message and its facts |
 //! | `log_summary` | [`LogSummary`], the parts of a log that the core keeps in memory |
 //! | `snapshot` | [`SnapshotId`] and [`SnapshotPoint`] |
 
@@ -28,6 +29,7 @@ mod format;
 mod hard_state;
 mod identity;
 mod ids;
+mod log_line;
 mod log_summary;
 mod membership;
 mod snapshot;
@@ -44,6 +46,7 @@ pub use format::{FORMATS, Format, FormatInForce, FormatRange, FormatRow, SINCE_B
 pub use hard_state::HardState;
 pub use identity::{BootId, ClusterId, Incarnation};
 pub use ids::{LogIndex, LogPosition, NodeId, Term};
+pub use log_line::{DETAIL, Fact, LogLine};
 pub use log_summary::LogSummary;
 pub use membership::{
     Change, ChangeKind, ENDED_CHANGES_MAX, EndedChange, MEMBERS_MAX, Member, Membership,

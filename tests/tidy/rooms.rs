@@ -43,6 +43,12 @@ const ROOMS: &[Room] = &[
     Room { module: "storage", may_import: &["types"], forbidden: BLOCKING },
     Room { module: "wire", may_import: &["types", "raft"], forbidden: &["actix", "HashMap"] },
     Room { module: "config", may_import: &["types"], forbidden: &["actix", "tokio", "HashMap"] },
+    // Records as text and JSON. The bound on lines is given the time of the runtime.
+    Room {
+        module: "logging",
+        may_import: &["types"],
+        forbidden: &["actix", "std::fs", "std::thread", "HashMap"],
+    },
     // Numbers that the actors change, and the text that is made of them.
     Room {
         module: "metrics",
@@ -61,15 +67,15 @@ const ROOMS: &[Room] = &[
     Room {
         module: "actors",
         may_import: &[
-            "clock", "config", "kv", "metrics", "net", "protocol", "raft", "storage", "types",
-            "wire",
+            "clock", "config", "kv", "logging", "metrics", "net", "protocol", "raft", "storage",
+            "types", "wire",
         ],
         forbidden: &["std::net", "rand::rng"],
     },
     // A door, on a thread of its own: it asks as a client does, and knows nothing of what answers.
     Room {
         module: "http",
-        may_import: &["actors", "client", "kv", "metrics", "protocol", "raft", "types"],
+        may_import: &["actors", "client", "kv", "logging", "metrics", "protocol", "raft", "types"],
         forbidden: &["rand::rng", "std::fs", "actix::Actor", "actix::Addr"],
     },
     Room { module: "node", may_import: &["*"], forbidden: &["rand::rng"] },

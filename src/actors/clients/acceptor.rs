@@ -30,16 +30,16 @@ use actix::{
     SpawnHandle, WrapFuture,
 };
 use actix_rt::ArbiterHandle;
-use log::{debug, warn};
+use log::{Level, debug, log};
 
 use crate::actors::clients::session::{SessionActor, SessionConfig, SessionPorts};
 use crate::actors::io::fair_queue::FairQueue;
-use crate::actors::io::log_limit::LogLimit;
 use crate::actors::messages::clients::{
     ClientRequests, EndSession, ForeignClient, SessionClosed, SessionId,
 };
 use crate::actors::messages::lifecycle::StopAccepting;
 use crate::actors::messages::watch::WatchCommand;
+use crate::logging::{BURST, LogLimit, ONCE};
 use crate::net::{Listener, Stream};
 use crate::protocol::ErrorReply;
 
@@ -78,6 +78,10 @@ pub struct ClientAcceptorActor {
     last_session: u64,
     sessions: BTreeMap<SessionId, Client>,
     foreign_clients: LogLimit,
+    /// Bounds the lines about clients beyond the maximum number.
+    refused_clients: LogLimit,
+    /// Bounds the lines about accepts that failed.
+    failures: LogLimit<io::ErrorKind>,
     refusals: BTreeSet<SessionId>,
 }
 
@@ -110,6 +114,8 @@ impl ClientAcceptorActor {
             last_session: 0,
             sessions: BTreeMap::new(),
             foreign_clients: LogLimit::default(),
+            refused_clients: LogLimit::default(),
+            failures: LogLimit::new(ONCE, BURST),
             refusals: BTreeSet::new(),
         }
     }
@@ -140,13 +146,11 @@ impl Handler<ForeignClient> for ClientAcceptorActor {
     fn handle(&mut self, message: ForeignClient, _ctx: &mut Context<Self>) {
         let ForeignClient { session, protocol } = message;
         let Some(Client { from, .. }) = self.sessions.get(&session) else { return };
-        if let Some(end) = self.foreign_clients.admit() {
-            warn!(
-                "closed the connection of a client that speaks {protocol}, and executed nothing \
-                 of it session={} from={from}{end}",
-                session.0
-            );
-        }
+        let (level, left_out) = self.foreign_clients.level(Level::Warn, ());
+        log!(
+            level, session = session.0, from = from.as_str(), left_out;
+            "closed the connection of a client that speaks {protocol}, and executed nothing of it"
+        );
     }
 }
 
@@ -192,7 +196,8 @@ impl ClientAcceptorActor {
             }
             Err(error) => {
                 let pause_ms = self.pause.as_millis();
-                warn!("accepting a client failed pause_ms={pause_ms} error={error}");
+                let (level, left_out) = self.failures.level(Level::Warn, error.kind());
+                log!(level, pause_ms, error:%, left_out; "accepting a client failed");
                 self.accepting = Some(ctx.run_later(self.pause, Self::arm_accept));
                 self.pause = (self.pause * 2).min(PAUSE_MAX);
             }
@@ -202,21 +207,27 @@ impl ClientAcceptorActor {
     fn take(&mut self, stream: Stream, from: String, ctx: &mut Context<Self>) {
         let id = SessionId(self.last_session + 1);
         if self.sessions.len() < self.connections_max {
-            debug!("client connected session={} from={from}", id.0);
+            debug!(session = id.0, from = from.as_str(); "client connected");
             let session = self.start_session(id, stream, None, ctx);
             self.sessions.insert(id, Client { session, from });
             self.session_config.metrics.set_sessions(self.sessions.len());
         } else if self.refusals.len() < REFUSALS_MAX {
-            debug!("client refused: too many connections session={} from={from}", id.0);
-            self.session_config.metrics.on_refused();
+            self.on_refused(&from);
             self.start_session(id, stream, Some(ErrorReply::Busy), ctx);
             self.refusals.insert(id);
         } else {
-            self.session_config.metrics.on_refused();
-            debug!("client dropped: too many connections from={from}");
+            self.on_refused(&from);
             return;
         }
         self.last_session = id.0;
+    }
+
+    /// Counts a client that is turned away, and says so.
+    fn on_refused(&mut self, from: &str) {
+        self.session_config.metrics.on_refused();
+        let (level, left_out) = self.refused_clients.level(Level::Warn, ());
+        let connections_max = self.connections_max;
+        log!(level, from, connections_max, left_out; "refused a client: too many connections");
     }
 
     fn start_session(

@@ -194,7 +194,7 @@ impl ConnectedActor for SessionActor {
                 self.advance(ctx);
             }
             Err(error) => {
-                debug!("client connection broken session={} error={error}", self.id.0);
+                debug!(session = self.id.0, error:%; "client connection broken");
                 ctx.stop();
             }
         }
@@ -209,7 +209,7 @@ impl Handler<ClientReplies> for SessionActor {
         self.times.count_failures(message.replies.iter().map(|(_, reply)| reply));
         for (slot, reply) in message.replies {
             if !self.take_reply(slot, reply) {
-                debug!("ignored a reply that nobody waits for session={} slot={slot}", self.id.0);
+                debug!(session = self.id.0, slot; "ignored a reply that nobody waits for");
             }
         }
         self.advance(ctx);
@@ -376,7 +376,7 @@ impl SessionActor {
         let offer = Offer { unsent_bytes, sent_bytes, is_refused };
         let Some(timer) = timer.checked(offer) else { return };
         if timer.elapsed() >= Duration::from_millis(self.config.write_stall_ms_max) {
-            debug!("cut off a client that does not read session={}", self.id.0);
+            debug!(session = self.id.0; "cut off a client that does not read");
             ctx.stop();
         }
         // The advance above started a new timer; it goes on with the old count.

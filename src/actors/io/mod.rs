@@ -7,13 +7,11 @@
 //! | `output` | the bytes that a connection is about to write |
 //! | `pump` | moves the bytes of a connection |
 //! | `fair_queue` | fair turns for many connections |
-//! | `log_limit` | a bound on the log lines that strangers can cause |
 //! | `memory` | the memory that all clients may use together |
 
 pub mod connection;
 pub(super) mod counted_bytes;
 pub(super) mod fair_queue;
-pub(super) mod log_limit;
 pub mod memory;
 pub mod output;
 pub mod pump;

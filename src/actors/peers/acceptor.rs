@@ -20,6 +20,7 @@
 //! A failing accept (for example without a free file descriptor) is logged and tried again
 //! after a pause. Connections that are already there go on.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::rc::Rc;
@@ -29,13 +30,14 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient,
     WrapFuture,
 };
+use log::Level;
 use tokio::time::Instant;
 
-use crate::actors::io::log_limit::LogLimit;
 use crate::actors::messages::lifecycle::Shutdown;
 use crate::actors::messages::peers::{Announce, PeerEvent, PeerIntroduced, PeerSessionEvent};
-use crate::actors::peers::session::{PeerSessionActor, PeerSessionPorts};
+use crate::actors::peers::session::{PeerSessionActor, PeerSessionPorts, SessionLines};
 use crate::actors::peers::settings::LinkSettings;
+use crate::logging::{BURST, LogLimit, ONCE};
 use crate::net::{Listener, Stream};
 use crate::raft::Introduction;
 use crate::types::NodeId;
@@ -52,10 +54,6 @@ const YOUNG_AGE_MAX: Duration = Duration::from_secs(10);
 /// Number of such replacements in a row after which a warning says that two servers run
 /// with one id.
 const REPLACEMENTS_MAX: u32 = 10;
-
-/// Maximum number of nodes whose last refusal is remembered. They are those that unauthenticated
-/// connections name, so there may be any number of them.
-const REFUSALS_MAX: usize = 64;
 
 /// The ports that PeerAcceptorActor gives to the sessions that it starts.
 #[derive(Clone, Debug)]
@@ -79,13 +77,14 @@ pub struct PeerAcceptorActor {
     /// Number of connections accepted so far, which is the number of the newest.
     accepted: u64,
     retry_ms: u64,
-    /// True if the last connection was dropped because too many were unauthenticated. It is
-    /// logged once.
-    is_crowded: bool,
     duplicate_ids: DuplicateIdDetector,
-    refusals: RefusalLog,
-    /// Bounds the log lines about connections that never authenticate.
-    strangers: LogLimit,
+    duplicate_lines: LogLimit<NodeId>,
+    /// Bounds the lines about refused hellos. A server that may not connect dials again for ever.
+    refusals: LogLimit<Refusal>,
+    /// Bounds the lines about accepts that failed.
+    failures: LogLimit<io::ErrorKind>,
+    /// Bounds the lines of all sessions.
+    lines: Rc<RefCell<SessionLines>>,
 }
 
 struct Session {
@@ -97,6 +96,15 @@ struct Session {
     /// The facts in its hello.
     introduction: Option<Introduction>,
     since: Instant,
+}
+
+/// A refused hello, so far as another one is the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    /// It named this node, and was refused for this reason.
+    Named(NodeId, String),
+    /// The first frame of this connection named no node.
+    Nameless(u64),
 }
 
 /// Detects two servers with one id, which replace each other's connections for ever. A
@@ -116,32 +124,6 @@ impl DuplicateIdDetector {
         let replaced = self.replaced.entry(peer).or_default();
         *replaced = if age < YOUNG_AGE_MAX { *replaced + 1 } else { 0 };
         *replaced > 0 && replaced.is_multiple_of(REPLACEMENTS_MAX)
-    }
-}
-
-/// The last refusal of each node that was logged. A server that may not connect dials again for
-/// ever, so its refusal is logged once for each reason.
-#[derive(Default)]
-struct RefusalLog {
-    reasons: BTreeMap<NodeId, String>,
-}
-
-impl RefusalLog {
-    /// True if `node` was last refused for another reason, or has connected since.
-    fn is_news(&self, node: NodeId, reason: &str) -> bool {
-        self.reasons.get(&node).is_none_or(|last| last != reason)
-    }
-
-    fn record(&mut self, node: NodeId, reason: String) {
-        if self.reasons.len() == REFUSALS_MAX && !self.reasons.contains_key(&node) {
-            self.reasons.clear();
-        }
-        self.reasons.insert(node, reason);
-    }
-
-    /// Records that `node` has connected.
-    fn forget(&mut self, node: NodeId) {
-        self.reasons.remove(&node);
     }
 }
 
@@ -183,10 +165,11 @@ impl PeerAcceptorActor {
             peers: BTreeSet::new(),
             accepted: 0,
             retry_ms: RETRY_MS_MIN,
-            is_crowded: false,
             duplicate_ids: DuplicateIdDetector::default(),
-            refusals: RefusalLog::default(),
-            strangers: LogLimit::default(),
+            duplicate_lines: LogLimit::new(ONCE, BURST),
+            refusals: LogLimit::new(ONCE, BURST),
+            failures: LogLimit::new(ONCE, BURST),
+            lines: Rc::default(),
         }
     }
 }
@@ -255,7 +238,7 @@ impl PeerAcceptorActor {
         peer: NodeId,
         introduction: Option<Introduction>,
     ) {
-        self.refusals.forget(peer);
+        self.refusals.forget(|refusal| matches!(refusal, Refusal::Named(id, _) if *id == peer));
         self.tell(peer, introduction.clone());
         let mut replaced = None;
         for (other, session) in &mut self.sessions {
@@ -273,27 +256,26 @@ impl PeerAcceptorActor {
             && self.duplicate_ids.record(peer, age)
             && let Some(newest) = self.sessions.get(&connection)
         {
-            log::warn!(
+            let (level, left_out) = self.duplicate_lines.level(Level::Warn, peer);
+            log::log!(
+                level, node = self.local.id, left_out;
                 "two servers seem to run with id {peer}: its connections from {address} and {} \
-                 replace each other; {}; an id belongs to one server, stop the other node={}",
+                 replace each other; {}; an id belongs to one server, stop the other",
                 newest.address,
-                duplicates(before.as_ref(), introduction.as_ref()),
-                self.local.id
+                duplicates(before.as_ref(), introduction.as_ref())
             );
         }
     }
 
     fn on_refused(&mut self, connection: u64, peer: Option<NodeId>, reason: String) {
         let Some(session) = self.sessions.get(&connection) else { return };
-        let (node, address) = (self.local.id, &session.address);
-        if peer.is_some_and(|peer| !self.refusals.is_news(peer, &reason)) {
-            return log::debug!("refused peer node={node} address={address} again: {reason}");
-        }
-        let Some(end) = self.strangers.admit() else { return };
-        log::warn!("refused peer node={node} address={address}: {reason}{end}");
-        if let Some(peer) = peer {
-            self.refusals.record(peer, reason);
-        }
+        let (node, address) = (self.local.id, session.address.as_str());
+        let refusal = match peer {
+            Some(peer) => Refusal::Named(peer, reason.clone()),
+            None => Refusal::Nameless(connection),
+        };
+        let (level, left_out) = self.refusals.level(Level::Warn, refusal);
+        log::log!(level, node, address, left_out, detail = reason; "refused peer");
     }
 
     fn on_ended(&mut self, connection: u64) {
@@ -328,16 +310,13 @@ impl PeerAcceptorActor {
         self.retry_ms = RETRY_MS_MIN;
         let others = self.sessions.values().filter(|session| session.peer.is_none()).count();
         if others >= self.settings.handshakes_max {
-            if !self.is_crowded {
-                let node = self.local.id;
-                log::warn!(
-                    "dropped a connection node={node} address={address}: {others} others \
-                            have not yet said who they are"
-                );
-            }
-            self.is_crowded = true;
+            let (level, left_out) = self.lines.borrow_mut().strangers.level(Level::Warn, ());
+            let detail = format!("{others} others have not yet said who they are");
+            log::log!(
+                level, node = self.local.id, address, left_out, detail;
+                "dropped a connection"
+            );
         } else {
-            self.is_crowded = false;
             self.start_session(stream, address, ctx);
         }
         self.arm_accept(ctx);
@@ -357,7 +336,7 @@ impl PeerAcceptorActor {
             &self.settings,
             ports,
         )
-        .logging_within(&self.strangers);
+        .logging_within(&self.lines);
         let (actor, since) = (session.start(), Instant::now());
         let session = Session { actor, address, peer: None, introduction: None, since };
         self.sessions.insert(connection, session);
@@ -365,7 +344,9 @@ impl PeerAcceptorActor {
 
     fn retry(&mut self, error: &io::Error, ctx: &mut Context<Self>) {
         let (node, pause_ms) = (self.local.id, self.retry_ms);
-        log::warn!("did not accept a connection node={node}: {error}; next try in {pause_ms} ms");
+        let (level, left_out) = self.failures.level(Level::Warn, error.kind());
+        let detail = format!("{error}; next try in {pause_ms} ms");
+        log::log!(level, node, left_out, detail; "did not accept a connection");
         self.retry_ms = (pause_ms * 2).min(RETRY_MS_MAX);
         ctx.run_later(Duration::from_millis(pause_ms), |actor, ctx| actor.arm_accept(ctx));
     }

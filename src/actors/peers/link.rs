@@ -51,7 +51,6 @@ mod chunk_queue;
 mod measured;
 mod targets;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::rc::Rc;
@@ -60,6 +59,7 @@ use std::time::Duration;
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture,
 };
+use log::Level;
 use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 
@@ -69,7 +69,8 @@ use crate::actors::messages::lifecycle::Shutdown;
 use crate::actors::messages::peers::{Announce, EndConnection, PeerEvent, PeerIntroduced, SendRpc};
 use crate::actors::messages::replication::LinkEvent;
 use crate::actors::peers::settings::LinkSettings;
-use crate::actors::peers::stream::{Direction, PeerError, PeerStream, introduction_keys, kind_of};
+use crate::actors::peers::stream::{Direction, PeerError, PeerStream, kind_of, version_of};
+use crate::logging::{BURST, LogLimit, ONCE};
 use crate::metrics::PeerMetrics;
 use crate::net::{Network, Stream};
 use crate::raft::{Envelope, Introduction, Rpc};
@@ -86,9 +87,6 @@ const SHORT_HELLO_AGE_MAX: Duration = Duration::from_secs(600);
 
 /// The pause between two dials to a peer that says that this node was removed.
 const REMOVED_PAUSE: Duration = Duration::from_secs(5);
-
-/// Maximum number of addresses of the peer whose last failure is remembered.
-const COMPLAINTS_MAX: usize = 8;
 
 /// The ports of PeerLinkActor.
 #[derive(Clone, Debug)]
@@ -127,8 +125,10 @@ pub struct PeerLinkActor {
     /// Number of dials and pauses. A timer, or a dial under way, is obsolete when its number is
     /// not the newest.
     generation: u64,
-    /// The last failure at each address that was logged. The same failure is not logged again.
-    complaints: BTreeMap<String, String>,
+    /// Bounds the lines about failures to connect, by the address and the reason.
+    failures: LogLimit<(Option<String>, String)>,
+    /// Bounds the lines about what becomes of connections.
+    changes: LogLimit,
     measured: Measured,
 }
 
@@ -149,6 +149,8 @@ struct OpenLink {
     /// The time when the first request was sent since the last frame was received. It is
     /// not a count of open requests, because the peer need not respond to every request.
     unanswered: Option<Instant>,
+    /// True when the peer was said to be slow, until it answers.
+    is_slow: bool,
     /// The output when the silence was last looked at: the bytes that the kernel had taken
     /// since the beginning, and the bytes that it should have taken.
     sent: Range<u64>,
@@ -182,7 +184,8 @@ impl PeerLinkActor {
             form: HelloForm::Long,
             is_introduced: false,
             generation: 0,
-            complaints: BTreeMap::new(),
+            failures: LogLimit::new(ONCE, BURST),
+            changes: LogLimit::default(),
             measured: Measured::default(),
         }
     }
@@ -199,7 +202,10 @@ impl Actor for PeerLinkActor {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let check = Duration::from_millis((self.settings.silence_ms_max / 4).max(1));
-        ctx.run_interval(check, PeerLinkActor::check_silence);
+        ctx.run_interval(check, |actor, ctx| {
+            actor.check_silence(ctx);
+            actor.log_state();
+        });
         self.begin_round(ctx);
     }
 
@@ -306,6 +312,9 @@ impl ConnectedActor for PeerLinkActor {
                 Ok(Some(frame)) => {
                     // Part of a response is none: it may never be whole.
                     open.unanswered = None;
+                    if std::mem::take(&mut open.is_slow) {
+                        self.log_quick();
+                    }
                     self.take_frame(frame)
                 }
                 Err(error) => Err(error.into()),
@@ -327,13 +336,10 @@ impl ConnectedActor for PeerLinkActor {
 }
 
 impl PeerLinkActor {
-    /// The part that every log line of a link has.
-    fn keys(&self) -> String {
-        let (node, peer) = (self.local.id, self.peer);
-        match self.targets.dialled() {
-            Some(address) => format!("node={node} peer={peer} address={address}"),
-            None => format!("node={node} peer={peer}"),
-        }
+    /// The part that every log line of a link has: this node, the peer, and the address that was
+    /// dialled last.
+    fn facts(&self) -> (NodeId, NodeId, Option<String>) {
+        (self.local.id, self.peer, self.targets.dialled().map(Address::to_string))
     }
 
     /// The address that the peer says it has. Only a server of the same cluster is believed: one
@@ -378,11 +384,15 @@ impl PeerLinkActor {
         self.targets.begin_round();
         match self.targets.next() {
             Some(address) => self.dial(&address, HelloForm::Long, ctx),
-            None => log::warn!(
-                "does not dial a peer, because neither the log nor servers.toml has its address: \
-                 it is dialled as soon as it says where it is {}",
-                self.keys()
-            ),
+            None => {
+                let (node, peer, address) = self.facts();
+                let (level, left_out) = self.failures.level(Level::Warn, (None, String::new()));
+                log::log!(
+                    level, node, peer, address, left_out;
+                    "does not dial a peer, because neither the log nor servers.toml has its \
+                     address: it is dialled as soon as it says where it is"
+                );
+            }
         }
     }
 
@@ -398,7 +408,7 @@ impl PeerLinkActor {
         if let Some(open) = self.open.take()
             && open.established.is_some()
         {
-            log::info!("peer disconnected {}: {}", self.keys(), PeerError::Moved);
+            self.log_disconnected(Level::Info, &PeerError::Moved);
             self.tell_down();
         }
         self.begin_round(ctx);
@@ -448,6 +458,7 @@ impl PeerLinkActor {
             established: None,
             introduction: None,
             unanswered: None,
+            is_slow: false,
             sent: 0..0,
             chunks: ChunkQueue::default(),
         });
@@ -494,7 +505,7 @@ impl PeerLinkActor {
             // The connection is there, so it is only where the peer is dialled the next time.
             self.targets.tell(&address);
         }
-        log::info!("peer connected {} {}", self.keys(), introduction_keys(introduction.as_ref()));
+        self.log_connected(introduction.as_ref());
         if let Some(open) = &mut self.open {
             open.established = Some(Instant::now());
             open.introduction = introduction;
@@ -502,7 +513,6 @@ impl PeerLinkActor {
         }
         self.measured.on_connected();
         self.backoff.on_established();
-        self.complaints.clear();
         self.ports.replicator.do_send(LinkEvent::Up);
         self.ports.raft.do_send(PeerEvent::Reached { peer: self.peer });
         Ok(())
@@ -539,9 +549,12 @@ impl PeerLinkActor {
         if before.start < sent_bytes && sent_bytes < before.end {
             *since = Instant::now();
         }
-        let silence_ms = since.elapsed().as_millis();
-        if silence_ms >= u128::from(self.settings.silence_ms_max) {
-            self.end(PeerError::Silent(silence_ms), ctx);
+        let (silence, limit_ms) = (since.elapsed(), u128::from(self.settings.silence_ms_max));
+        if silence.as_millis() >= limit_ms {
+            self.end(PeerError::Silent(silence.as_millis()), ctx);
+        } else if silence.as_millis() >= limit_ms / 2 && !std::mem::replace(&mut open.is_slow, true)
+        {
+            self.log_slow(silence);
         }
     }
 
@@ -549,8 +562,7 @@ impl PeerLinkActor {
     fn end(&mut self, reason: PeerError, ctx: &mut Context<Self>) {
         let Some(open) = self.open.take() else { return };
         let Some(established) = open.established else { return self.fail_handshake(reason, ctx) };
-        let level = if reason.is_failure() { log::Level::Warn } else { log::Level::Info };
-        log::log!(level, "peer disconnected {}: {reason}", self.keys());
+        self.log_disconnected(if reason.is_failure() { Level::Warn } else { Level::Info }, &reason);
         self.tell_down();
         match self.backoff.after_connection(established.elapsed()) {
             None => self.begin_round(ctx),
@@ -569,14 +581,15 @@ impl PeerLinkActor {
             return self.fail_dial(PeerError::TooOld(self.local.format.clone()), ctx);
         }
         let Some(address) = self.targets.dialled().cloned() else { return };
-        log::debug!("dials with the short hello {}: {reason}", self.keys());
+        let (node, peer) = (self.local.id, self.peer);
+        log::debug!(node, peer, address:%, detail:% = reason; "dials with the short hello");
         self.dial(&address, HelloForm::Short, ctx);
     }
 
     /// The peer was not reached at the address that was dialled last. The next one is dialled at
     /// once, and after all of them there is a pause.
     fn fail_dial(&mut self, reason: PeerError, ctx: &mut Context<Self>) {
-        self.complain(&reason);
+        self.log_failed_dial(&reason);
         if let PeerError::Removed(at) = reason {
             self.ports.raft.do_send(PeerEvent::Removed { peer: self.peer, at });
             return self.dial_later(REMOVED_PAUSE, ctx);
@@ -596,17 +609,55 @@ impl PeerLinkActor {
         self.dial_later(pause, ctx);
     }
 
-    fn complain(&mut self, reason: &PeerError) {
-        let keys = self.keys();
-        let line = format!("did not connect to peer {keys}: {reason}");
-        if self.complaints.get(&keys) == Some(&line) {
-            return log::debug!("{line}");
+    fn log_failed_dial(&mut self, reason: &PeerError) {
+        let (node, peer, address) = self.facts();
+        let detail = reason.to_string();
+        let key = (address.clone(), detail.clone());
+        let (level, left_out) = self.failures.level(Level::Warn, key);
+        log::log!(level, node, peer, address, left_out, detail; "did not connect to peer");
+    }
+
+    /// Says with the connection how many failures to connect were left out.
+    fn log_connected(&mut self, introduction: Option<&Introduction>) {
+        self.failures.forget(|_| true);
+        self.changes.add_left_out(self.failures.take_left_out());
+        let (node, peer, address) = self.facts();
+        let (version, formats) = version_of(introduction);
+        let (level, left_out) = self.changes.level(Level::Info, ());
+        log::log!(
+            level, node, peer, address, version, formats:%, left_out;
+            "peer connected"
+        );
+    }
+
+    /// Says that there is a connection, when lines about that were left out and one is due.
+    fn log_state(&mut self) {
+        let Some(open) = self.open.as_ref().filter(|open| open.established.is_some()) else {
+            return;
+        };
+        if self.changes.is_due() {
+            let introduction = open.introduction.clone();
+            self.log_connected(introduction.as_ref());
         }
-        log::warn!("{line}");
-        if self.complaints.len() == COMPLAINTS_MAX {
-            self.complaints.clear();
-        }
-        self.complaints.insert(keys, line);
+    }
+
+    fn log_disconnected(&mut self, level: Level, reason: &PeerError) {
+        let (node, peer, address) = self.facts();
+        let (level, left_out) = self.changes.level(level, ());
+        log::log!(level, node, peer, address, left_out, detail:% = reason; "peer disconnected");
+    }
+
+    fn log_slow(&mut self, unanswered: Duration) {
+        let (node, peer, address) = self.facts();
+        let (level, left_out) = self.changes.level(Level::Info, ());
+        let unanswered_ms = unanswered.as_millis();
+        log::log!(level, node, peer, address, unanswered_ms, left_out; "peer is slow to answer");
+    }
+
+    fn log_quick(&mut self) {
+        let (node, peer, address) = self.facts();
+        let (level, left_out) = self.changes.level(Level::Info, ());
+        log::log!(level, node, peer, address, left_out; "peer answers again");
     }
 
     fn dial_later(&mut self, pause: Duration, ctx: &mut Context<Self>) {

@@ -227,9 +227,9 @@ impl PeersActor {
         let peers = self.peers.len();
         if !self.settings.memory.reserve_for(peers) && !added.is_empty() {
             log::warn!(
+                node = self.local.id;
                 "the memory for {peers} peers is more than there is: entries on their way to them \
-                 may take more than [limits] memory_bytes; raise it on this server node={}",
-                self.local.id
+                 may take more than [limits] memory_bytes; raise it on this server"
             );
         }
         self.ports.changed.do_send(PeersChanged { added, removed });

@@ -16,6 +16,7 @@
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
+use log::Level;
 use tokio::time::Instant;
 
 use crate::actors::messages::lifecycle::Shutdown;
@@ -23,6 +24,7 @@ use crate::actors::messages::log::{EntriesRead, ReadEntriesRequest};
 use crate::actors::messages::peers::{EndConnection, SendRpc};
 use crate::actors::messages::replication::{LinkEvent, Replicated, ReplicationCommand};
 use crate::actors::messages::snapshots::{ReadSnapshotRequest, SnapshotRead};
+use crate::logging::LogLimit;
 use crate::metrics::{PeerMetrics, RaftMetrics};
 use crate::raft::{
     AppendResult, Envelope, PeerFault, Progress, ProgressAction, ProgressSettings,
@@ -67,6 +69,8 @@ pub struct ReplicatorActor {
     progress: Option<Progress>,
     /// The progress of the snapshot that is being sent, as of the last report.
     snapshot_progress: Option<SnapshotProgress>,
+    /// Bounds the lines about snapshots: a peer may refuse one again and again.
+    lines: LogLimit,
     is_flush_pending: bool,
     metrics: PeerMetrics,
     raft_metrics: RaftMetrics,
@@ -103,6 +107,7 @@ impl ReplicatorActor {
             is_connected: false,
             progress: None,
             snapshot_progress: None,
+            lines: LogLimit::default(),
             is_flush_pending: false,
             metrics: PeerMetrics::default(),
             raft_metrics: RaftMetrics::default(),
@@ -317,7 +322,7 @@ impl ReplicatorActor {
         snapshot_progress: Option<SnapshotProgress>,
         match_index: LogIndex,
     ) {
-        let (id, peer) = (self.id, self.peer);
+        let (node, peer) = (self.id, self.peer);
         let left = snapshot_progress.map_or(0, |to| to.bytes.saturating_sub(to.acked_bytes));
         self.metrics.set_snapshot_bytes_left(left);
         match (self.snapshot_progress, snapshot_progress) {
@@ -330,12 +335,17 @@ impl ReplicatorActor {
         }
         match (std::mem::replace(&mut self.snapshot_progress, snapshot_progress), snapshot_progress)
         {
-            (None, Some(SnapshotProgress { acked_bytes, bytes })) => log::info!(
-                "sends snapshot node={id} peer={peer} bytes={bytes} acked_bytes={acked_bytes}"
-            ),
-            (Some(_), None) => log::info!(
-                "sends no snapshot any more node={id} peer={peer} match_index={match_index}"
-            ),
+            (None, Some(SnapshotProgress { acked_bytes, bytes })) => {
+                let (level, left_out) = self.lines.level(Level::Info, ());
+                log::log!(
+                    level, node, peer, bytes, acked_bytes, left_out;
+                    "sends snapshot"
+                );
+            }
+            (Some(_), None) => {
+                let (level, left_out) = self.lines.level(Level::Info, ());
+                log::log!(level, node, peer, match_index, left_out; "sends no snapshot any more");
+            }
             _ => {}
         }
     }

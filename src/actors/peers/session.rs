@@ -25,26 +25,28 @@
 //! that was removed keeps it as long as this node still has to tell it, and is told at its next
 //! hello otherwise.
 
+use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient};
+use log::Level;
 
 use crate::actors::io::connection::Connection;
 use crate::actors::io::counted_bytes::CountedBytes;
-use crate::actors::io::log_limit::LogLimit;
 use crate::actors::io::pump::{ConnectedActor, arm_read, arm_read_after_others, arm_write};
 use crate::actors::messages::lifecycle::Shutdown;
 use crate::actors::messages::peers::{
     Announce, EndConnection, PeerEvent, PeerSessionEvent, SendRpc,
 };
 use crate::actors::peers::settings::LinkSettings;
-use crate::actors::peers::stream::{Direction, PeerError, PeerStream, introduction_keys, kind_of};
+use crate::actors::peers::stream::{Direction, PeerError, PeerStream, kind_of, version_of};
+use crate::logging::{Allowance, BURST, LogLimit};
 use crate::metrics::{PeerMetrics, PeersMetrics};
 use crate::net::Stream;
 use crate::raft::Introduction;
-use crate::types::NodeId;
+use crate::types::{MEMBERS_MAX, NodeId};
 use crate::wire::{Frame, Hello, HelloError, JoinRequest, LocalNode, WireError};
 
 /// The ports of PeerSessionActor.
@@ -54,6 +56,24 @@ pub struct PeerSessionPorts {
     pub raft: Recipient<PeerEvent>,
     /// PeerAcceptorActor: the state of the connection.
     pub acceptor: Recipient<PeerSessionEvent>,
+}
+
+/// Maximum number of lines about the connections of one peer in a minute.
+const PEER_LINES: Allowance = Allowance { lines: 20, ..BURST };
+
+/// The bounds on the lines about accepted connections.
+pub struct SessionLines {
+    /// The lines about connections of peers.
+    pub peers: LogLimit<NodeId>,
+    /// The lines about connections that never authenticated.
+    pub strangers: LogLimit,
+}
+
+impl Default for SessionLines {
+    fn default() -> SessionLines {
+        let all = Allowance { lines: PEER_LINES.lines * MEMBERS_MAX as u32, ..PEER_LINES };
+        SessionLines { peers: LogLimit::new(PEER_LINES, all), strangers: LogLimit::default() }
+    }
 }
 
 /// The owner of one accepted connection.
@@ -69,8 +89,7 @@ pub struct PeerSessionActor {
     state: SessionState,
     /// The facts in the peer's hello.
     introduction: Option<Introduction>,
-    /// Bounds the lines about sessions that never authenticated.
-    strangers: LogLimit,
+    lines: Rc<RefCell<SessionLines>>,
     metrics: PeersMetrics,
     /// The numbers of the peer, once it is known.
     measured: Option<PeerMetrics>,
@@ -108,17 +127,17 @@ impl PeerSessionActor {
             stream: PeerStream::new(stream, connection, settings),
             state: SessionState::Handshake,
             introduction: None,
-            strangers: LogLimit::default(),
+            lines: Rc::default(),
             metrics: settings.metrics.clone(),
             measured: None,
             counted: CountedBytes::default(),
         }
     }
 
-    /// Makes it share the bound on log lines about strangers with other sessions.
+    /// Makes it share the bounds on log lines with other sessions.
     #[must_use]
-    pub fn logging_within(mut self, strangers: &LogLimit) -> PeerSessionActor {
-        self.strangers = strangers.clone();
+    pub fn logging_within(mut self, lines: &Rc<RefCell<SessionLines>>) -> PeerSessionActor {
+        self.lines = Rc::clone(lines);
         self
     }
 }
@@ -161,7 +180,12 @@ impl Handler<EndConnection> for PeerSessionActor {
     type Result = ();
 
     fn handle(&mut self, EndConnection { fault }: EndConnection, ctx: &mut Context<Self>) {
-        log::warn!("refused a message of a peer {}: {fault}", self.keys());
+        let (node, peer, address) = self.facts();
+        let (level, left_out) = self.level(Level::Warn);
+        log::log!(
+            level, node, peer, address, left_out, detail:% = fault;
+            "refused a message of a peer"
+        );
         self.end(&PeerError::Fault(fault), ctx);
     }
 }
@@ -228,14 +252,25 @@ impl ConnectedActor for PeerSessionActor {
 }
 
 impl PeerSessionActor {
-    /// The part that every log line of a session has.
-    fn keys(&self) -> String {
-        let (node, address) = (self.local.id, &self.address);
+    /// The part that every log line of a session has: this node, the peer once it is known, and
+    /// the address that it dialled from.
+    fn facts(&self) -> (NodeId, Option<NodeId>, &str) {
+        (self.local.id, self.peer(), &self.address)
+    }
+
+    fn peer(&self) -> Option<NodeId> {
         match self.state {
-            SessionState::Attached(peer) => format!("node={node} peer={peer} address={address}"),
-            SessionState::Handshake | SessionState::Ending => {
-                format!("node={node} address={address}")
-            }
+            SessionState::Attached(peer) => Some(peer),
+            SessionState::Handshake | SessionState::Ending => None,
+        }
+    }
+
+    /// The level of a line of this level, and the number of those that were left out before it.
+    fn level(&self, level: Level) -> (Level, Option<u64>) {
+        let mut lines = self.lines.borrow_mut();
+        match self.peer() {
+            Some(peer) => lines.peers.level(level, peer),
+            None => lines.strangers.level(level, ()),
         }
     }
 
@@ -280,7 +315,7 @@ impl PeerSessionActor {
         self.measured = self.metrics.find(peer);
         self.introduction.clone_from(&introduction);
         arm_write(self, ctx);
-        log::info!("accepted peer {} {}", self.keys(), introduction_keys(introduction.as_ref()));
+        self.log_accepted();
         let (port, end) = (ctx.address().recipient(), ctx.address().recipient());
         let authenticated = PeerSessionEvent::Authenticated {
             connection,
@@ -291,6 +326,16 @@ impl PeerSessionActor {
         self.ports.raft.do_send(attached);
         self.ports.acceptor.do_send(authenticated);
         Ok(())
+    }
+
+    fn log_accepted(&self) {
+        let (node, peer, address) = self.facts();
+        let (version, formats) = version_of(self.introduction.as_ref());
+        let (level, left_out) = self.level(Level::Info);
+        log::log!(
+            level, node, peer, address, version, formats:%, left_out;
+            "accepted peer"
+        );
     }
 
     /// Refuses the hello, which named this peer. The acceptor logs it: it knows whether the
@@ -320,10 +365,12 @@ impl PeerSessionActor {
             Ok(answer) => answer,
             Err(error) => return self.refuse(Some(request.id), error.to_string(), ctx),
         };
-        if let Some(end) = self.strangers.admit() {
-            let (keys, id) = (self.keys(), request.id);
-            log::info!("told server {id}, which joins, who the members are {keys}{end}");
-        }
+        let (node, peer, address) = self.facts();
+        let (level, left_out) = self.level(Level::Info);
+        log::log!(
+            level, node, peer, address, left_out;
+            "told server {}, which joins, who the members are", request.id
+        );
         // The members may take more room than a hello.
         self.stream.trust();
         self.end_with(&Frame::Joined(answer), ctx)
@@ -338,15 +385,12 @@ impl PeerSessionActor {
     }
 
     fn end(&mut self, reason: &PeerError, ctx: &mut Context<Self>) {
-        let end = match self.state {
-            SessionState::Attached(_) => Some(String::new()),
-            SessionState::Handshake | SessionState::Ending => {
-                self.strangers.admit().map(|end| end.to_string())
-            }
-        };
-        if let Some(end) = end {
-            log::info!("peer connection ended {}: {reason}{end}", self.keys());
-        }
+        let (node, peer, address) = self.facts();
+        let (level, left_out) = self.level(Level::Info);
+        log::log!(
+            level, node, peer, address, left_out, detail:% = reason;
+            "peer connection ended"
+        );
         ctx.stop();
     }
 }

@@ -138,11 +138,12 @@ fn since(at: LogIndex) -> String {
     }
 }
 
-/// An introduction as the keys of a log line.
-pub(super) fn introduction_keys(introduction: Option<&Introduction>) -> String {
+/// The version and the formats that an introduction has, for the log. A server without an
+/// introduction has only the first format.
+pub(super) fn version_of(introduction: Option<&Introduction>) -> (Option<&str>, FormatRange) {
     match introduction {
-        Some(Introduction { formats, binary, .. }) => format!("version={binary} formats={formats}"),
-        None => format!("formats={}", FormatRange::FIRST_ONLY),
+        Some(Introduction { formats, binary, .. }) => (Some(binary), *formats),
+        None => (None, FormatRange::FIRST_ONLY),
     }
 }
 

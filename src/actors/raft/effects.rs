@@ -124,8 +124,7 @@ impl RaftActor {
             Effect::Stop(reason) => self.stop(reason, tasks),
             Effect::Event(event) => {
                 self.upkeep.observation.on_event(&event);
-                let level = if event.is_fault() { log::Level::Error } else { log::Level::Info };
-                log::log!(level, "{event} node={}", self.raft.id());
+                self.upkeep.lines.log(&event, self.raft.id());
             }
         }
     }

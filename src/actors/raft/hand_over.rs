@@ -176,7 +176,7 @@ impl RaftActor {
 
     /// The transfer under way has come to nothing: commands go on, and who waits for it is told.
     pub(super) fn on_transfer_failed(&mut self, failure: TransferFailure) {
-        log::warn!("the leadership was not handed over node={}: {failure}", self.raft.id());
+        self.upkeep.lines.log_failed_transfer(&failure, self.raft.id());
         let is_begun = |it: &mut PendingTransfer| matches!(it.stage, Stage::Begun(_));
         let mut replies = Replies::default();
         for transfer in self.transfers.transfers.extract_if(.., is_begun) {

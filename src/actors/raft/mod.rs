@@ -53,12 +53,14 @@
 mod any_server;
 mod backups;
 mod commands;
+mod disk_stall;
 mod effects;
 mod expiry;
 mod forwards;
 mod hand_over;
 mod held;
 mod history;
+mod lines;
 mod member_commands;
 mod members;
 mod observation;
@@ -100,6 +102,7 @@ use crate::types::{Address, NodeId, Payload};
 use backups::PendingBackups;
 use expiry::{Expiry, Now};
 use history::HistoryBounds;
+use lines::Lines;
 use members::PendingMembers;
 use observation::Observation;
 use pending::PendingCommands;
@@ -172,6 +175,7 @@ struct Upkeep {
     /// True when KvActor was told that this server was removed.
     has_history_ended: bool,
     observation: Observation,
+    lines: Lines,
 }
 
 /// A connection that a peer has opened to this node.
@@ -223,11 +227,11 @@ impl Actor for RaftActor {
         // The senders bound the mailbox: a session has a limit of commands under way, a peer
         // sends the frames of one read, and log and store answer what they were given.
         log::info!(
-            "started raft node={} role={} term={} last_log_index={}",
-            self.raft.id(),
-            self.raft.role(),
-            self.raft.term(),
-            self.raft.last_log().index
+            node = self.raft.id(),
+            role:% = self.raft.role(),
+            term = self.raft.term(),
+            last_log_index = self.raft.last_log().index;
+            "started raft"
         );
         self.flush_soon(ctx);
     }
@@ -473,10 +477,10 @@ impl Handler<SnapshotReceived> for RaftActor {
         self.update_clock();
         if self.raft.on_snapshot_received(from, term, request_seq, point, stamp_ms) {
             log::info!(
-                "installs snapshot node={} last_included_index={} last_included_term={}",
-                self.raft.id(),
-                base.index,
-                base.term
+                node = self.raft.id(),
+                last_included_index = base.index,
+                last_included_term = base.term;
+                "installs snapshot"
             );
             // Executed at once: the effect that installs it must find this store, and not that
             // of a later snapshot.

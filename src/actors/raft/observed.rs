@@ -2,7 +2,7 @@
 
 use super::RaftActor;
 use super::observation::Observation;
-use crate::metrics::{PeersMetrics, RaftMetrics, RaftState};
+use crate::metrics::{LogMetrics, PeersMetrics, RaftMetrics, RaftState};
 use crate::raft::Role;
 
 /// Number of ticks between two looks at the members, which cost more than the other numbers.
@@ -17,8 +17,16 @@ impl RaftActor {
         self
     }
 
+    /// Says when the disk of the log stalls, by these metrics.
+    #[must_use]
+    pub fn watching_disk(mut self, disk: LogMetrics) -> RaftActor {
+        self.upkeep.lines.watch_disk(disk);
+        self
+    }
+
     /// Shows the state at a tick.
-    pub(super) fn observe_tick(&self) {
+    pub(super) fn observe_tick(&mut self) {
+        self.upkeep.lines.look_at_disk(self.raft.id());
         if self.ticks.is_multiple_of(MEMBERS_TICKS) {
             self.upkeep.observation.on_members(&self.raft.members_status());
         }

@@ -26,6 +26,7 @@
 use std::time::Instant;
 
 use actix::{Actor, Context, Handler, Recipient};
+use log::Level;
 
 use super::load::{LoadError, load};
 use crate::actors::messages::kv::StoreCorrupted;
@@ -35,6 +36,7 @@ use crate::actors::messages::snapshots::{
     StoreCommand, StoredSnapshot, WriteSnapshot, WriterReport,
 };
 use crate::kv::{Corruption, Store};
+use crate::logging::{BURST, LogLimit, ONCE};
 use crate::metrics::SnapshotMetrics;
 use crate::raft::{InstallSnapshot, ReceiveSnapshot, SnapshotRefusal};
 use crate::storage::{IncomingSnapshot, SnapshotFile, SnapshotFiles, SnapshotHead, StorageError};
@@ -76,7 +78,16 @@ pub struct SnapshotWriterActor {
     stored: Vec<(LogPosition, u64)>,
     /// The number of the file that was stored last; 0 before the first.
     last_number: u64,
+    /// Bounds the lines about snapshots that came to nothing.
+    failures: LogLimit<Failure>,
     metrics: SnapshotMetrics,
+}
+
+/// The reason why a snapshot came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Failure {
+    NoRoom,
+    Useless,
 }
 
 impl SnapshotWriterActor {
@@ -96,6 +107,7 @@ impl SnapshotWriterActor {
             completed: None,
             stored: Vec::new(),
             last_number: 0,
+            failures: LogLimit::new(ONCE, BURST),
             metrics: SnapshotMetrics::default(),
         }
     }
@@ -199,14 +211,15 @@ impl SnapshotWriterActor {
         let written = written.flatten();
         if let Some(file) = &written {
             self.metrics.on_saved(file.bytes, began.elapsed());
+            self.failures.forget(|_| true);
             log::info!(
-                "took snapshot node={} last_included_index={} last_included_term={} bytes={} \
-                 seconds={:.3}",
-                self.node_id,
-                last.index,
-                last.term,
-                file.bytes,
-                began.elapsed().as_secs_f64()
+                node = self.node_id,
+                last_included_index = last.index,
+                last_included_term = last.term,
+                bytes = file.bytes,
+                seconds = began.elapsed().as_secs_f64(),
+                left_out = self.failures.take_left_out();
+                "took snapshot"
             );
         }
         if self.snapshots.is_none() {
@@ -261,7 +274,7 @@ impl SnapshotWriterActor {
     fn complete(&mut self, id: SnapshotId) -> Result<(SnapshotFile, Store), SnapshotRefusal> {
         let incoming = self.incoming.take().ok_or(SnapshotRefusal::Unusable)?;
         let began = Instant::now();
-        let loaded = self.attempt(|_, snapshots| {
+        let loaded = self.attempt(|this, snapshots| {
             let completed = snapshots.complete(incoming).map_err(LoadError::from);
             match completed.and_then(|file| load(snapshots, file.head.last)) {
                 Ok(loaded) => Ok(Some(loaded)),
@@ -269,19 +282,26 @@ impl SnapshotWriterActor {
                     error @ (StorageError::Io { .. } | StorageError::Unreadable { .. }),
                 )) => Err(error),
                 Err(error) => {
-                    log::error!("a snapshot that was received is of no use: {error}");
+                    let (level, left_out) = this.failures.level(Level::Error, Failure::Useless);
+                    let detail = error.to_string();
+                    log::log!(
+                        level, left_out, detail;
+                        "a snapshot that was received is of no use"
+                    );
                     snapshots.remove(id.last)?;
                     Ok(None)
                 }
             }
         });
         let loaded = loaded.ok_or(SnapshotRefusal::NoRoom)?.ok_or(SnapshotRefusal::Unusable)?;
+        self.failures.forget(|_| true);
         log::info!(
-            "received snapshot node={} last_included_index={} bytes={} seconds={:.3}",
-            self.node_id,
-            id.last.index,
-            id.bytes,
-            began.elapsed().as_secs_f64()
+            node = self.node_id,
+            last_included_index = id.last.index,
+            bytes = id.bytes,
+            seconds = began.elapsed().as_secs_f64(),
+            left_out = self.failures.take_left_out();
+            "received snapshot"
         );
         self.completed = Some(id);
         Ok(loaded)
@@ -301,7 +321,12 @@ impl SnapshotWriterActor {
                 return Some(done);
             }
             Err(error) if error.is_disk_full() => {
-                log::warn!("no room for a snapshot, it is tried again later: {error}");
+                let (level, left_out) = self.failures.level(Level::Warn, Failure::NoRoom);
+                let detail = error.to_string();
+                log::log!(
+                    level, left_out, detail;
+                    "no room for a snapshot, it is tried again later"
+                );
                 self.incoming = None;
                 snapshots.remove_unfinished().err()
             }

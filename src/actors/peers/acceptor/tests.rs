@@ -8,7 +8,7 @@ use crate::actors::messages::replication::LinkEvent;
 use crate::actors::peers::link::{PeerAddresses, PeerLinkActor, PeerLinkPorts};
 use crate::net::{Network, Tcp};
 use crate::testing::peer_connection::*;
-use crate::testing::{Inbox, KindInbox, introduction, probe, settle};
+use crate::testing::{Inbox, KindInbox, LogLines, introduction, probe, settle};
 use crate::types::{Address, Incarnation};
 use crate::wire::Frame;
 
@@ -83,19 +83,56 @@ fn a_refused_connection_replaces_no_other() {
 
 #[test]
 fn a_refusal_is_logged_once_for_each_reason_until_the_node_connects() {
-    let mut log = RefusalLog::default();
-    let node = NodeId(2);
-    for reason in ["another cluster", "an old version"] {
-        assert!(log.is_news(node, reason) && log.is_news(NodeId(3), reason));
-        log.record(node, reason.into());
-        assert!(!log.is_news(node, reason) && log.is_news(NodeId(3), reason));
-    }
-    log.forget(node);
-    assert!(log.is_news(node, "an old version"));
-    for stranger in 0..10 * REFUSALS_MAX as u64 {
-        log.record(NodeId(stranger), "a scanner names many".into());
-        assert!(log.reasons.len() <= REFUSALS_MAX);
-    }
+    run_paused(async {
+        let lines = LogLines::record();
+        let listener = FakeListener::default();
+        let _bench = bench(Box::new(listener.clone()), LinkSettings::default());
+        let refuse = async |to| {
+            let mut refused = listener.dial(1024);
+            refused.send(&Frame::Hello(hello(2, to))).await;
+            assert!(matches!(refused.receive().await, Some(Frame::Refused { .. })));
+            settle().await;
+        };
+        for _ in 0..8 {
+            refuse(3).await;
+        }
+        let first = lines.drain("refused peer");
+        assert_eq!(first.len(), 1, "{first:?}");
+        let begins = "WARN refused peer node=1 address=";
+        assert!(first[0].starts_with(begins) && !first[0].contains("left_out"), "{first:?}");
+        refuse(4).await;
+        let other = lines.drain("refused peer");
+        assert!(other.len() == 1 && other[0].contains(" left_out=7: "), "{other:?}");
+        refuse(3).await;
+        assert_eq!(lines.drain("refused peer"), Vec::<String>::new());
+        let _far = connect(&listener, 2).await;
+        refuse(3).await;
+        let again = lines.drain("refused peer");
+        assert!(again.len() == 1 && again[0].contains(" left_out=1: "), "{again:?}");
+    });
+}
+
+#[test]
+fn a_scanner_gets_ten_lines_a_minute_and_the_next_says_how_many_it_was_refused() {
+    run_paused(async {
+        let lines = LogLines::record();
+        let listener = FakeListener::default();
+        let _bench = bench(Box::new(listener.clone()), LinkSettings::default());
+        let scan = async || {
+            let mut scanner = listener.dial(1024);
+            scanner.send_bytes(b"GET / HTTP/1.1\r\n\r\n").await;
+            settle().await;
+        };
+        for _ in 0..30 {
+            scan().await;
+        }
+        let refused = lines.drain("WARN refused peer node=1 address=");
+        assert_eq!(refused.len(), 10, "{refused:?}");
+        sleep(Duration::from_secs(60)).await;
+        scan().await;
+        let next = lines.drain("WARN refused peer node=1 address=");
+        assert!(next.len() == 1 && next[0].contains(" left_out=20: "), "{next:?}");
+    });
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! PeerLinkActor over a fake network, whose far end the test plays. `handshake` tests the
-//! introductions and the short hello, `addresses` where a peer is dialled.
+//! introductions and the short hello, `addresses` where a peer is dialled, `lines` what is logged.
 
 mod addresses;
 mod handshake;
+mod lines;
 
 use actix::Addr;
 use bytes::Bytes;
