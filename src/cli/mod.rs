@@ -28,7 +28,9 @@ mod recover;
 mod serve;
 mod snapshot;
 mod status;
+mod survey;
 mod text;
+mod top;
 mod txn;
 mod upgrade;
 mod watch;
@@ -84,6 +86,9 @@ enum Command {
     Guarded(lock::GuardedCommand),
     /// Ask every server how it is, and print one table
     Status(status::StatusCommand),
+    /// Show all servers in one table, anew each second: roles, lags, rates, latencies, sizes
+    #[command(after_help = top::KEYS)]
+    Top(top::TopCommand),
     /// Show and change the members of the cluster while it runs
     #[command(subcommand)]
     Member(member::MemberCommand),
@@ -129,6 +134,7 @@ impl Cli {
             Command::Elect(command) => command.run(),
             Command::Guarded(command) => command.run(),
             Command::Status(command) => command.run(),
+            Command::Top(command) => command.run(),
             Command::Member(command) => command.run(),
             Command::Leader(command) => command.run(),
             Command::Drain(command) => command.drain(),

@@ -57,6 +57,22 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// A number of bytes in the unit that leaves one to four digits before its point.
+pub fn bytes(number: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if number < 1 << 10 {
+        return format!("{number} B");
+    }
+    let mut size = number as f64 / 1024.0;
+    let mut units = UNITS.iter();
+    let mut unit = units.next().expect("there are several");
+    while size >= 1023.95 {
+        let Some(larger) = units.next() else { break };
+        (size, unit) = (size / 1024.0, larger);
+    }
+    format!("{size:.1} {unit}")
+}
+
 /// A noun with its number in mind.
 pub fn plural(noun: &str, number: u64) -> String {
     if number == 1 { noun.into() } else { format!("{noun}s") }
