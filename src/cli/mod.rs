@@ -13,6 +13,7 @@ mod changes;
 mod check;
 mod cluster;
 mod data;
+mod doctor;
 mod drain;
 mod elect;
 mod failure;
@@ -102,6 +103,8 @@ enum Command {
     /// Show the format of the cluster, hold it where it is or raise it, and check another program
     #[command(subcommand)]
     Upgrade(upgrade::UpgradeCommand),
+    /// Check settings, disks, clocks, ports, limits, versions and members, and say what to change
+    Doctor(doctor::DoctorCommand),
     /// Compare the stores of all servers
     Check(check::CheckCommand),
     /// Back up a cluster, look into a backup, and begin a new cluster with it
@@ -140,6 +143,7 @@ impl Cli {
             Command::Drain(command) => command.drain(),
             Command::Undrain(command) => command.undrain(),
             Command::Upgrade(command) => command.run(),
+            Command::Doctor(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Snapshot(command) => command.run(),
             Command::Recover(command) => command.run(),
