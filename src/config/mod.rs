@@ -46,6 +46,7 @@ pub use error::{ConfigError, Place};
 pub use history::HistorySettings;
 pub use http::HttpSettings;
 pub use joining::JoinSettings;
+pub use keys::TABLES;
 pub use limits::{AppendLimits, Limits, ModelLimits};
 pub use log::LogSettings;
 pub use overrides::Overrides;
