@@ -28,6 +28,19 @@ pub struct Target {
     pub http: Option<Address>,
 }
 
+impl Heard {
+    /// A number of the server's report; `None` without a report.
+    pub fn reported(&self, name: &str) -> Option<f64> {
+        let report = self.report.as_ref()?.as_ref().ok()?;
+        // A server that has just started has not looked at its disk yet, and says 0 for all of it.
+        let is_of_disk = ["disk_free_bytes", "disk_bytes", "log_bytes", "snapshot_bytes"];
+        if is_of_disk.contains(&name) && report["disk_bytes"] == 0 {
+            return None;
+        }
+        report[name].as_f64()
+    }
+}
+
 impl Target {
     /// A server of servers.toml.
     pub fn listed(server: &Server) -> Target {

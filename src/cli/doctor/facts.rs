@@ -123,7 +123,7 @@ impl ServerFacts {
 
     /// A number of the server's report; `None` without a report.
     pub fn reported(&self, name: &str) -> Option<f64> {
-        self.heard.report.as_ref()?.as_ref().ok()?[name].as_f64()
+        self.heard.reported(name)
     }
 
     /// True when the server answered at least at one of its ports.

@@ -110,7 +110,7 @@ fn report(heard: &Heard) -> Option<&Value> {
 /// The numbers that a server says of itself: those of its report, or else those of its status.
 fn own_numbers(heard: &Heard) -> BTreeMap<Column, f64> {
     let number = |name: &str| {
-        let reported = report(heard).and_then(|report| report[name].as_f64());
+        let reported = heard.reported(name);
         let status = || heard.status.as_ref().ok().and_then(|status| status.number(name));
         reported.or_else(|| status().map(|number| number as f64))
     };

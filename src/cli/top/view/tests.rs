@@ -91,3 +91,14 @@ fn one_port_of_two_that_is_silent_is_told_and_the_other_is_shown() {
         ["1: 10.0.0.1:9000: no answer in time.", "2: 10.0.0.2:9100 refused the \\u{1b}connection."];
     assert_eq!(view.notes, expected);
 }
+
+#[test]
+fn a_server_that_has_not_looked_at_its_disk_yet_has_no_size_of_it() {
+    let mut young = whole(1, "follower", "id 1");
+    let Some(Ok(report)) = &mut young.report else { unreachable!("it has one") };
+    (report["disk_bytes"], report["disk_free_bytes"]) = (0.into(), 0.into());
+    let view = View::new("orders", &[young]);
+    assert_eq!(number(&view, 1, Column::DiskFree), None);
+    assert_eq!(number(&view, 1, Column::Log), None);
+    assert_eq!(number(&view, 1, Column::Writes), Some(1200.5));
+}
