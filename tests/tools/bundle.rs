@@ -32,6 +32,21 @@ fn unpack(path: &Path) -> BTreeMap<String, String> {
     files.collect()
 }
 
+/// Checks that the manifest names each file with its size, and has a look at the reasons why others
+/// are missing, by their names.
+fn assert_complete(files: &BTreeMap<String, String>, look: impl FnOnce(&BTreeMap<String, String>)) {
+    let manifest: Value = serde_json::from_str(&files["manifest.json"]).unwrap();
+    let parts = manifest["parts"].as_array().unwrap();
+    for part in parts {
+        let content = &files[part["name"].as_str().unwrap()];
+        assert_eq!(part["bytes"], content.len(), "{part}");
+    }
+    assert_eq!(files.len(), parts.len() + 1);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let missing = manifest["missing"].as_array().unwrap().iter();
+    look(&missing.map(|part| (text(&part["name"]), text(&part["reason"]))).collect());
+}
+
 #[test]
 fn a_bundle_has_what_can_be_had_and_says_what_cannot() {
     let mut cluster = start();
@@ -79,25 +94,18 @@ fn a_bundle_has_what_can_be_had_and_says_what_cannot() {
         }
     }
 
-    let manifest: Value = serde_json::from_str(&files["manifest.json"]).unwrap();
-    let reasons: BTreeMap<&str, &str> = manifest["missing"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|part| (part["name"].as_str().unwrap(), part["reason"].as_str().unwrap()))
-        .collect();
-    let reason = |name: String| reasons[name.as_str()];
-    assert!(reason(format!("n{dead}/status.txt")).contains("refused"), "{reasons:?}");
-    assert!(reason(format!("n{dead}/metrics.txt")).contains("refused"), "{reasons:?}");
-    assert!(reason(format!("n{stuck}/status.txt")).contains("no answer in time"), "{reasons:?}");
-    assert!(reason(format!("n{stuck}/report.json")).contains("has not answered"), "{reasons:?}");
-    assert!(reason(format!("n{WITHOUT_HTTP}/report.json")).contains("no HTTP port"), "{reasons:?}");
-    assert!(reason("logs/2-such.log".into()).contains("No such file"), "{reasons:?}");
-    for part in manifest["parts"].as_array().unwrap() {
-        let content = &files[part["name"].as_str().unwrap()];
-        assert_eq!(part["bytes"], content.len(), "{part}");
-    }
-    assert_eq!(files.len(), manifest["parts"].as_array().unwrap().len() + 1);
+    assert_complete(&files, |reasons| {
+        let reason = |name: String| reasons[&name].as_str();
+        assert!(reason(format!("n{dead}/status.txt")).contains("refused"), "{reasons:?}");
+        assert!(reason(format!("n{dead}/metrics.txt")).contains("refused"), "{reasons:?}");
+        let silent = reason(format!("n{stuck}/status.txt"));
+        assert!(silent.contains("no answer in time"), "{reasons:?}");
+        let silent = reason(format!("n{stuck}/report.json"));
+        assert!(silent.contains("has not answered"), "{reasons:?}");
+        let without = reason(format!("n{WITHOUT_HTTP}/report.json"));
+        assert!(without.contains("no HTTP port"), "{reasons:?}");
+        assert!(reason("logs/2-such.log".into()).contains("No such file"), "{reasons:?}");
+    });
 
     let before = fs::read(&path).unwrap();
     let again = cluster.coracle(&arguments);

@@ -10,9 +10,6 @@ mod snapshots;
 mod timing;
 mod versions;
 
-use coracle::types::NodeId;
-
-use super::super::text::plural;
 use super::facts::Facts;
 use super::finding::Diagnosis;
 
@@ -33,17 +30,6 @@ pub fn check(facts: &Facts) -> Diagnosis {
         check(facts, &mut diagnosis);
     }
     diagnosis
-}
-
-/// `server 3`, `servers 1, 2, 3`.
-fn named(ids: &[NodeId]) -> String {
-    let texts: Vec<String> = ids.iter().map(NodeId::to_string).collect();
-    format!("{} {}", plural("server", ids.len() as u64), texts.join(", "))
-}
-
-/// A number of milliseconds, with a digit behind its point while it is small.
-fn ms(number: f64) -> String {
-    if number < 100.0 { format!("{number:.1} ms") } else { format!("{number:.0} ms") }
 }
 
 #[cfg(test)]

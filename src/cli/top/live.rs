@@ -11,7 +11,6 @@ use super::super::survey::listed;
 use super::screen::{Wishes, draw};
 use super::view::View;
 use super::watcher::Watcher;
-use super::{INTERVAL, PATIENCE};
 
 /// Maximum time until what is new is shown.
 const LOOK: Duration = Duration::from_millis(100);
@@ -31,7 +30,7 @@ enum Key {
 /// # Errors
 /// When the terminal does not do what it is told, or is gone.
 pub fn run(settings: &Settings) -> Result<(), Failure> {
-    let watcher = Watcher::start(listed(settings), INTERVAL, PATIENCE)?;
+    let watcher = Watcher::start(listed(settings))?;
     let mut terminal = try_init().inspect_err(|_| restore())?;
     let result = show(&mut terminal, &settings.cluster, &watcher);
     restore();

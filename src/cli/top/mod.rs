@@ -19,7 +19,6 @@ mod view;
 mod watcher;
 
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
 
 use clap::Args;
 use coracle::config::Settings;
@@ -29,13 +28,7 @@ use super::failure::Failure;
 use super::output::{UntilClosed, print as put};
 use super::survey::{self, hear_all};
 use view::View;
-use watcher::Watcher;
-
-/// The time between two questions to a server.
-const INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum time to wait for one answer. A server that gives none is shown as down within a
-/// second.
-const PATIENCE: Duration = Duration::from_millis(700);
+use watcher::{INTERVAL, PATIENCE, Watcher};
 
 /// The end of the help.
 pub const KEYS: &str = "Keys: q or Ctrl-C ends, s sorts by the next column, p pauses and goes on, \
@@ -82,7 +75,7 @@ fn once(settings: &Settings, form: impl Fn(&View) -> String) -> Result<(), Failu
 
 /// Prints a line of JSON each second, until its reader has seen enough.
 fn stream(settings: &Settings) -> Result<(), Failure> {
-    let watcher = Watcher::start(survey::listed(settings), INTERVAL, PATIENCE)?;
+    let watcher = Watcher::start(survey::listed(settings))?;
     let mut output = UntilClosed::default();
     while !watcher.is_ended() {
         std::thread::sleep(INTERVAL);

@@ -16,6 +16,12 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::super::failure::Failure;
 use super::super::survey::{Heard, Target, hear, unlisted};
 
+/// The time between two questions to a server.
+pub const INTERVAL: Duration = Duration::from_secs(1);
+/// Maximum time to wait for one answer. A server that gives none is shown as down within a
+/// second.
+pub const PATIENCE: Duration = Duration::from_millis(700);
+
 /// The last answers of each server, which a thread of its own renews. It ends when this is dropped.
 pub struct Watcher {
     shared: Arc<Shared>,
@@ -30,26 +36,19 @@ struct Shared {
 }
 
 impl Watcher {
-    /// Begins to ask these servers, and the members that they name, each once in `every`.
+    /// Begins to ask these servers, and the members that they name, each once a second.
     ///
     /// # Errors
     /// When the system has no thread or no descriptor for it.
-    pub fn start(
-        targets: Vec<Target>,
-        every: Duration,
-        patience: Duration,
-    ) -> Result<Watcher, Failure> {
+    pub fn start(targets: Vec<Target>) -> Result<Watcher, Failure> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let shared = Arc::new(Shared { heard: Mutex::default(), end: Notify::new() });
-        let signals = {
-            let _context = runtime.enter();
-            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal)
-        };
-        let [mut terminate, mut interrupt, mut hangup] = {
-            let [terminate, interrupt, hangup] = signals;
-            [terminate?, interrupt?, hangup?]
-        };
-        let watch = watch(Arc::clone(&shared), targets, every, patience);
+        let context = runtime.enter();
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        drop(context);
+        let watch = watch(Arc::clone(&shared), targets);
         let ended = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("watcher".into()).spawn(move || {
             runtime.block_on(async move {
@@ -93,30 +92,30 @@ impl Shared {
 }
 
 /// Asks these servers, and those that become known, for ever.
-async fn watch(shared: Arc<Shared>, targets: Vec<Target>, every: Duration, patience: Duration) {
+async fn watch(shared: Arc<Shared>, targets: Vec<Target>) {
     let mut tasks = JoinSet::new();
     for target in targets {
-        tasks.spawn(keep_asking(Arc::clone(&shared), target, every, patience));
+        tasks.spawn(keep_asking(Arc::clone(&shared), target));
     }
-    let mut ticks = interval(every);
+    let mut ticks = interval(INTERVAL);
     loop {
         ticks.tick().await;
         let heard: Vec<Heard> = shared.heard().values().cloned().collect();
         for target in unlisted(&heard) {
             // It is known from now on, and not asked by two tasks.
-            let first = hear(target.clone(), patience).await;
+            let first = hear(target.clone(), PATIENCE).await;
             shared.heard().insert(target.id, first);
-            tasks.spawn(keep_asking(Arc::clone(&shared), target, every, patience));
+            tasks.spawn(keep_asking(Arc::clone(&shared), target));
         }
     }
 }
 
-async fn keep_asking(shared: Arc<Shared>, target: Target, every: Duration, patience: Duration) {
-    let mut ticks = interval(every);
+async fn keep_asking(shared: Arc<Shared>, target: Target) {
+    let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let heard = hear(target.clone(), patience).await;
+        let heard = hear(target.clone(), PATIENCE).await;
         shared.heard().insert(target.id, heard);
     }
 }

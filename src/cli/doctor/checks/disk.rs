@@ -1,9 +1,8 @@
 //! The disks: their room, and how fast they sync.
 
-use super::super::super::text::bytes;
+use super::super::super::text::{bytes, millis};
 use super::super::facts::{Disk, Facts, Fsync, Local, ServerFacts};
 use super::super::finding::{Diagnosis, Finding};
-use super::ms;
 use super::snapshots::log_bytes_max;
 
 /// The time of the 99th of 100 syncs in milliseconds, above which writes are slow.
@@ -109,8 +108,8 @@ fn syncs(server: &ServerFacts) -> Option<Finding> {
             let text = format!(
                 "{count} syncs of 4 KiB at {}: p50 {}, p99 {}",
                 data_dir.display(),
-                ms(*p50_ms),
-                ms(*p99_ms)
+                millis(*p50_ms),
+                millis(*p99_ms)
             );
             Some(speed(text, *p99_ms))
         }
@@ -122,7 +121,7 @@ fn syncs(server: &ServerFacts) -> Option<Finding> {
         }
         None => {
             let p99_ms = server.reported("fsync_p99_ms")?;
-            Some(speed(format!("p99 {} in the last second", ms(p99_ms)), p99_ms))
+            Some(speed(format!("p99 {} in the last second", millis(p99_ms)), p99_ms))
         }
     }
 }
@@ -132,10 +131,14 @@ const SYNC_NAME: &str = "disk sync";
 fn speed(text: String, p99_ms: f64) -> Finding {
     let advice = "give the log a disk that nobody else writes to, or a faster one";
     if p99_ms > SYNC_MS_MAX {
-        return Finding::fail(SYNC_NAME, format!("{text}; more than {}", ms(SYNC_MS_MAX)), advice);
+        return Finding::fail(
+            SYNC_NAME,
+            format!("{text}; more than {}", millis(SYNC_MS_MAX)),
+            advice,
+        );
     }
     if p99_ms > SYNC_MS {
-        return Finding::warn(SYNC_NAME, format!("{text}; more than {}", ms(SYNC_MS)), advice);
+        return Finding::warn(SYNC_NAME, format!("{text}; more than {}", millis(SYNC_MS)), advice);
     }
     Finding::ok(SYNC_NAME, text)
 }

@@ -1,15 +1,15 @@
 //! The members: how many can be lost, and who is not in step.
 
+use std::time::Duration;
+
 use coracle::protocol::{CanLose, MemberReport, MemberState, MembersReport};
 use coracle::types::NodeId;
 
 use super::super::super::member::list::{member_of, tolerance};
 use super::super::super::survey::{Heard, leading};
-use super::super::super::text::time;
+use super::super::super::text::{named, time};
 use super::super::facts::Facts;
 use super::super::finding::{Diagnosis, Finding};
-use super::named;
-use std::time::Duration;
 
 const NAME: &str = "members";
 /// The age in milliseconds of a change of the members that is taken for stuck.

@@ -2,9 +2,9 @@
 
 use coracle::types::NodeId;
 
+use super::super::super::text::named;
 use super::super::facts::{Facts, Port, PortState, ServerFacts};
 use super::super::finding::{Diagnosis, Finding};
-use super::named;
 
 const NAME: &str = "ports";
 

@@ -1,8 +1,8 @@
 //! The election timeout against the round trips and the syncs that an election needs.
 
+use super::super::super::text::millis;
 use super::super::facts::Facts;
 use super::super::finding::{Diagnosis, Finding, Level};
-use super::ms;
 
 const NAME: &str = "election timeout";
 /// The least timeout is at least this many round trips.
@@ -51,7 +51,7 @@ fn finding(timeout_ms: f64, (what, time_ms): (&str, f64), (many, few): (f64, f64
     let relation = if level == Level::Ok { "at least" } else { "less than" };
     let text = format!(
         "the least one is {timeout_ms} ms, {relation} {many} times {what} ({})",
-        ms(time_ms)
+        millis(time_ms)
     );
     let advice = format!(
         "raise the first number of [raft] election_timeout_ms to {} or more, the second to twice \

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use coracle::client::Status;
 use coracle::types::NodeId;
 
+use super::super::super::text::named;
 use super::super::facts::Facts;
 use super::super::finding::{Diagnosis, Finding};
-use super::named;
 
 /// Checks that all servers run the same, read the format in force, and are of one cluster.
 pub fn check(facts: &Facts, diagnosis: &mut Diagnosis) {
