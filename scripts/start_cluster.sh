@@ -67,12 +67,13 @@ if "$coracle" status --config "$config" >/dev/null 2>&1; then
     exit 1
 fi
 
-ids=() hostnames=() client_ports=() log_ports=() directories=()
-while read -r id hostname client_port log_port directory; do
+ids=() hostnames=() client_ports=() log_ports=() http_ports=() directories=()
+while read -r id hostname client_port log_port http_port directory; do
     ids+=("$id")
     hostnames+=("$hostname")
     client_ports+=("$client_port")
     log_ports+=("$log_port")
+    http_ports+=("$http_port")
     directories+=("$directory")
 done <<<"$servers"
 
@@ -156,8 +157,10 @@ for position in "${!ids[@]}"; do
     labels+=($!)
     "$coracle" serve --config "$config" --id "$id" >"$pipes/$id" 2>&1 &
     pids+=($!)
+    http=${http_ports[$position]}
+    if [ "$http" = - ]; then http=; else http=", and $http for HTTP"; fi
     say "n$id (pid $!) listens at ${hostnames[$position]}, port ${client_ports[$position]} for" \
-        "clients and ${log_ports[$position]} for servers"
+        "clients, ${log_ports[$position]} for servers$http"
 done
 
 # The guard stops the servers when this script is killed and cannot do it: the end of the script

@@ -13,6 +13,8 @@ mod changes;
 mod check;
 mod cluster;
 mod data;
+mod debug;
+mod doctor;
 mod drain;
 mod elect;
 mod failure;
@@ -28,13 +30,15 @@ mod recover;
 mod serve;
 mod snapshot;
 mod status;
+mod survey;
 mod text;
+mod top;
 mod txn;
 mod upgrade;
 mod watch;
 
 use clap::{Parser, Subcommand};
-use coracle::config::Settings;
+use coracle::config::{Server, Settings};
 use coracle::types::Member;
 
 use self::cluster::ConfigFile;
@@ -84,6 +88,9 @@ enum Command {
     Guarded(lock::GuardedCommand),
     /// Ask every server how it is, and print one table
     Status(status::StatusCommand),
+    /// Show all servers in one table, anew each second: roles, lags, rates, latencies, sizes
+    #[command(after_help = top::KEYS)]
+    Top(top::TopCommand),
     /// Show and change the members of the cluster while it runs
     #[command(subcommand)]
     Member(member::MemberCommand),
@@ -97,6 +104,11 @@ enum Command {
     /// Show the format of the cluster, hold it where it is or raise it, and check another program
     #[command(subcommand)]
     Upgrade(upgrade::UpgradeCommand),
+    /// Check settings, disks, clocks, ports, limits, versions and members, and say what to change
+    Doctor(doctor::DoctorCommand),
+    /// Gather what those need who look into a problem
+    #[command(subcommand)]
+    Debug(debug::DebugCommand),
     /// Compare the stores of all servers
     Check(check::CheckCommand),
     /// Back up a cluster, look into a backup, and begin a new cluster with it
@@ -110,7 +122,8 @@ enum Command {
     /// Look into the log of a server that is down
     #[command(subcommand)]
     Log(log::LogCommand),
-    /// Check servers.toml and print a line a server: id, hostname, client port, log port, directory
+    /// Check servers.toml and print a line a server: id, hostname, client port, log port, HTTP
+    /// port or -, directory
     Config(ConfigFile),
 }
 
@@ -129,11 +142,14 @@ impl Cli {
             Command::Elect(command) => command.run(),
             Command::Guarded(command) => command.run(),
             Command::Status(command) => command.run(),
+            Command::Top(command) => command.run(),
             Command::Member(command) => command.run(),
             Command::Leader(command) => command.run(),
             Command::Drain(command) => command.drain(),
             Command::Undrain(command) => command.undrain(),
             Command::Upgrade(command) => command.run(),
+            Command::Doctor(command) => command.run(),
+            Command::Debug(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Snapshot(command) => command.run(),
             Command::Recover(command) => command.run(),
@@ -145,12 +161,15 @@ impl Cli {
 }
 
 fn print_servers(settings: &Settings) -> Result<(), Failure> {
-    let line = |server: &coracle::config::Server| {
-        let (id, Member { peer, client }) = (server.id, &server.advertised);
-        let directory = server.data_dir.display();
-        format!("{id} {} {} {} {directory}\n", client.host, client.port, peer.port)
-    };
-    print(settings.servers.values().map(line).collect::<String>().as_bytes())
+    print(settings.servers.values().map(server_line).collect::<String>().as_bytes())
+}
+
+/// The line of a server. The directory is the last, because it may have spaces.
+fn server_line(server: &Server) -> String {
+    let (id, Member { peer, client }) = (server.id, &server.advertised);
+    let http = server.http_address().map_or("-".to_owned(), |http| http.port.to_string());
+    let directory = server.data_dir.display();
+    format!("{id} {} {} {} {http} {directory}\n", client.host, client.port, peer.port)
 }
 
 #[cfg(test)]

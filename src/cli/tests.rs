@@ -250,3 +250,20 @@ fn every_command_about_revisions_leases_and_locks_is_known() {
         assert!(!parses(command), "{command}");
     }
 }
+
+#[test]
+fn the_line_of_a_server_has_its_ports_and_last_its_directory() {
+    use coracle::config::{Overrides, Settings};
+    let line = |more: &str| {
+        let text = format!(
+            "data_dir = \"my data\"\n[[servers]]\nid = 3\nhostname = \"h\"\nclient_port = 1\n\
+             log_port = 2\n{more}"
+        );
+        let path = std::path::Path::new("servers.toml");
+        let settings = Settings::parse(path, &text, &Overrides::default()).unwrap();
+        super::server_line(&settings.servers[&NodeId(3)])
+    };
+    assert_eq!(line(""), "3 h 1 2 - my data/3\n");
+    assert_eq!(line("http_port = 4\n"), "3 h 1 2 4 my data/3\n");
+    assert_eq!(line("http_listen = \"0.0.0.0:5\"\n"), "3 h 1 2 5 my data/3\n");
+}

@@ -1,6 +1,8 @@
-//! Texts for people: what other machines say, numbers, and times.
+//! Texts for people: what other machines say, numbers, times, and servers.
 
 use std::time::Duration;
+
+use coracle::types::NodeId;
 
 /// A text of another machine, as a terminal may get it: a character that moves the cursor, hides
 /// or turns text round is shown by its number.
@@ -57,9 +59,41 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// A number of milliseconds, with a digit behind its point while it is small.
+pub fn millis(number: f64) -> String {
+    if number < 100.0 { format!("{number:.1} ms") } else { format!("{number:.0} ms") }
+}
+
+/// A number of bytes in the unit that leaves one to four digits before its point.
+pub fn bytes(number: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if number < 1 << 10 {
+        return format!("{number} B");
+    }
+    let mut size = number as f64 / 1024.0;
+    let mut units = UNITS.iter();
+    let mut unit = units.next().expect("there are several");
+    while size >= 1023.95 {
+        let Some(larger) = units.next() else { break };
+        (size, unit) = (size / 1024.0, larger);
+    }
+    format!("{size:.1} {unit}")
+}
+
 /// A noun with its number in mind.
 pub fn plural(noun: &str, number: u64) -> String {
     if number == 1 { noun.into() } else { format!("{noun}s") }
+}
+
+/// The servers in words: `server 3`, `servers 1, 2, 3`.
+pub fn named(servers: &[NodeId]) -> String {
+    format!("{} {}", plural("server", servers.len() as u64), listed(servers))
+}
+
+/// The ids with commas between them.
+pub fn listed(servers: &[NodeId]) -> String {
+    let ids: Vec<String> = servers.iter().map(NodeId::to_string).collect();
+    ids.join(", ")
 }
 
 #[cfg(test)]

@@ -21,8 +21,9 @@ use tokio::time::{Instant, sleep};
 use super::cluster::{ConfigFile, block_on};
 use super::failure::Failure;
 use super::output::{print, table};
+use super::text::{listed, named};
 use program::{Program, Verdict, own_formats};
-use view::{View, listed, named};
+use view::View;
 
 #[derive(Debug, Subcommand)]
 pub enum UpgradeCommand {

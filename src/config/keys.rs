@@ -1,7 +1,7 @@
 //! The keys of servers.toml, table by table, and what is nearest to a key that is none.
 
 /// Every table with its keys. The top level has no name.
-pub(super) const TABLES: &[(&str, &[&str])] = &[
+pub const TABLES: &[(&str, &[&str])] = &[
     (
         "",
         &[

@@ -50,6 +50,7 @@ pub use error::{ConfigError, Place};
 pub use history::HistorySettings;
 pub use http::HttpSettings;
 pub use joining::JoinSettings;
+pub use keys::TABLES;
 pub use level_source::{LevelSource, SettingsFile};
 pub use limits::{AppendLimits, Limits, ModelLimits};
 pub use log::LogSettings;

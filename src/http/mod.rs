@@ -16,6 +16,7 @@
 //! | `checks` | the named checks of health |
 //! | `read_probe` | the linearizable read that shows that a server is ready |
 //! | `version` | `/version` |
+//! | `fetch` | questions to the HTTP port of another server |
 //!
 //! **Bounds.** There are at most [`HttpLimits::connections_max`] connections: one more ends the
 //! oldest that has no request under way, so that idle strangers keep nobody out. A connection has
@@ -27,6 +28,7 @@
 mod answers;
 mod api;
 mod checks;
+mod fetch;
 mod health;
 mod metrics;
 mod page;
@@ -44,6 +46,7 @@ use actix::Recipient;
 use crate::actors::messages::door::{Ask, AskView};
 use crate::metrics::NodeMetrics;
 use crate::types::Address;
+pub use fetch::{FetchError, Fetched, fetch};
 pub use server::HttpServer;
 
 /// The bounds of the HTTP port.

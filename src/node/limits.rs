@@ -47,16 +47,7 @@ pub(super) fn connections_max(
     open_files_max: u64,
 ) -> Result<usize, NodeError> {
     let wanted = connections_in_memory(settings);
-    // Each peer may have a connection in either direction and one that replaces it. An
-    // arbiter has a few descriptors to wait for its sockets.
-    let members = members_max(settings.servers.len(), open_files_max);
-    let peers = 3 * members + LinkSettings::default().handshakes_max;
-    let sessions = 4 * settings.session.threads + REFUSALS_MAX;
-    let http = match server.http_listen {
-        Some(_) => settings.http.connections_max + HTTP_FILES,
-        None => 0,
-    };
-    let own = OWN_FILES + (peers + sessions + http) as u64;
+    let own = own_files(settings, server, open_files_max);
     match usize::try_from(open_files_max.saturating_sub(own)).unwrap_or(usize::MAX) {
         0 => Err(NodeError::OpenFiles { open_files_max, own }),
         room if room < wanted => {
@@ -68,6 +59,21 @@ pub(super) fn connections_max(
         }
         _ => Ok(wanted),
     }
+}
+
+/// Number of files that a server has open in addition to those of its clients, when a process may
+/// have `open_files_max` open.
+pub fn own_files(settings: &Settings, server: &Server, open_files_max: u64) -> u64 {
+    // Each peer may have a connection in either direction and one that replaces it. An
+    // arbiter has a few descriptors to wait for its sockets.
+    let members = members_max(settings.servers.len(), open_files_max);
+    let peers = 3 * members + LinkSettings::default().handshakes_max;
+    let sessions = 4 * settings.session.threads + REFUSALS_MAX;
+    let http = match server.http_listen {
+        Some(_) => settings.http.connections_max + HTTP_FILES,
+        None => 0,
+    };
+    OWN_FILES + (peers + sessions + http) as u64
 }
 
 /// Number of members for which files are set apart. A cluster of `servers` servers may grow, up to

@@ -55,6 +55,7 @@ pub(crate) use actor_settings::{SESSION_OUTBOUND_BYTES_MAX, SNAPSHOT_WINDOW_BYTE
 pub use environment::{Answers, Environment, Placement, RandomIds, Surroundings, draw_incarnation};
 pub use error::NodeError;
 pub use join::JoinOptions;
+pub use limits::own_files;
 
 use crate::actors::clients::acceptor::ClientAcceptorActor;
 use crate::actors::io::memory::MemoryBudget;

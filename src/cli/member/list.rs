@@ -248,7 +248,7 @@ fn json_views(view: &View) -> String {
 }
 
 /// A report as JSON.
-fn json(report: &MembersReport) -> Object {
+pub fn json(report: &MembersReport) -> Object {
     let leader = report.members.iter().find(|member| member.state == MemberState::Leader);
     let change = report.change.as_ref().map(|change| {
         let object = Object::new().raw("number", change.number).text("what", &change.what);

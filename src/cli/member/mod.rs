@@ -12,7 +12,7 @@
 
 mod change;
 mod in_step;
-mod list;
+pub mod list;
 mod progress;
 pub mod session;
 

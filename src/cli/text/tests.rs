@@ -18,3 +18,19 @@ fn times_and_numbers_are_short() {
     assert_eq!(numbers, ["0", "999", "1,000", "123,456", "1,234,567"]);
     assert_eq!((plural("voter", 1), plural("voter", 2)), ("voter".into(), "voters".into()));
 }
+
+#[test]
+fn bytes_are_told_in_the_unit_that_leaves_few_digits() {
+    for (number, said) in [
+        (0, "0 B"),
+        (1_023, "1023 B"),
+        (1_024, "1.0 KiB"),
+        (1_536, "1.5 KiB"),
+        (1_048_524, "1023.9 KiB"),
+        (1_048_575, "1.0 MiB"),
+        (1 << 30, "1.0 GiB"),
+        (u64::MAX, "16384.0 PiB"),
+    ] {
+        assert_eq!(bytes(number), said);
+    }
+}

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use coracle::types::{FORMATS, Format, FormatRange};
 
-use super::view::{View, named, parse_range};
+use super::view::{View, parse_range};
 use crate::cli::failure::{Failure, usage};
+use crate::cli::text::named;
 
 /// A program that servers may run.
 #[derive(Clone, Debug, PartialEq, Eq)]

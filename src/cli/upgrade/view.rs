@@ -5,7 +5,7 @@ use coracle::client::{Error, Status};
 use coracle::raft::RaiseWait;
 use coracle::types::{Format, FormatRange, NodeId};
 
-use super::super::text::shown;
+use super::super::text::{named, shown};
 
 /// The servers of a cluster, each with what it answered.
 #[derive(Debug)]
@@ -172,18 +172,6 @@ pub fn parse_range(text: &str) -> Option<FormatRange> {
     let format = |text: &str| text.parse().ok().map(Format);
     let (lowest, highest) = (format(lowest)?, format(highest)?);
     (Format::FIRST <= lowest && lowest <= highest).then_some(FormatRange { lowest, highest })
-}
-
-/// The servers in words: `server 3`, `servers 1, 2, 3`.
-pub fn named(servers: &[NodeId]) -> String {
-    let word = if servers.len() == 1 { "server" } else { "servers" };
-    format!("{word} {}", listed(servers))
-}
-
-/// The ids with commas between them.
-pub fn listed(servers: &[NodeId]) -> String {
-    let ids: Vec<String> = servers.iter().map(NodeId::to_string).collect();
-    ids.join(", ")
 }
 
 #[cfg(test)]

@@ -2,15 +2,10 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::Request;
-use axum::http::header::HOST;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
+use crate::http::{Fetched, fetch};
 use crate::types::{Address, NodeId};
 
 /// The time in which another server answers.
@@ -42,7 +37,7 @@ impl OtherReport {
 /// # Errors
 /// A sentence that says which address did what.
 pub(super) async fn ask(id: NodeId, address: &Address) -> Result<Value, String> {
-    match timeout(TIMEOUT, fetch(address)).await {
+    match timeout(TIMEOUT, report(address)).await {
         Err(_) => Err(format!("{address} has not answered within {} ms.", TIMEOUT.as_millis())),
         Ok(Err(reason)) => Err(format!("{address} {reason}.")),
         Ok(Ok(report)) if report["id"] == id.0 => Ok(report),
@@ -51,32 +46,11 @@ pub(super) async fn ask(id: NodeId, address: &Address) -> Result<Value, String> 
 }
 
 /// Fetches a report. The error is the end of a sentence about the address.
-async fn fetch(address: &Address) -> Result<Value, String> {
-    let connected = TcpStream::connect((address.host.as_str(), address.port)).await;
-    let stream = connected.map_err(|error| match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => "refused the connection".to_owned(),
-        _ => format!("cannot be reached: {error}"),
-    })?;
-    let broken = |error: hyper::Error| format!("broke the connection: {error}");
-    let (mut sender, connection) =
-        http1::handshake::<_, Body>(TokioIo::new(stream)).await.map_err(broken)?;
-    let exchange = async {
-        let request = Request::get("/console/v1/report").header(HOST, address.to_string());
-        let request =
-            request.body(Body::empty()).map_err(|error| format!("has no name: {error}"))?;
-        let response = sender.send_request(request).await.map_err(broken)?;
-        let status = response.status();
-        if status != 200 {
-            return Err(format!("answered with the status {status}"));
-        }
-        let body = axum::body::to_bytes(Body::new(response.into_body()), REPORT_BYTES_MAX).await;
-        let body = body.map_err(|error| format!("answered too much, or broke off: {error}"))?;
-        let report = serde_json::from_slice(&body);
-        report.map_err(|_| "did not answer as a Coracle server".to_owned())
-    };
-    // The connection has to be driven while the answer is waited for, and ends with it.
-    tokio::select! {
-        answer = exchange => answer,
-        _ = connection => Err("closed the connection".to_owned()),
+async fn report(address: &Address) -> Result<Value, String> {
+    let fetched = fetch(address, "/console/v1/report", REPORT_BYTES_MAX).await;
+    let Fetched { status, body } = fetched.map_err(|error| error.to_string())?;
+    if status != 200 {
+        return Err(format!("answered with the status {status}"));
     }
+    serde_json::from_slice(&body).map_err(|_| "did not answer as a Coracle server".to_owned())
 }

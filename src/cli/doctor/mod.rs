@@ -1,0 +1,62 @@
+//! `doctor`: checks the servers and this machine, and says what to change.
+//!
+//! Facts are gathered first, by asking the servers and by looking at what is here. Each check is a
+//! pure function of these facts.
+//!
+//! | file | contents |
+//! | --- | --- |
+//! | `facts` | everything that was gathered |
+//! | `gather` | the questions to servers, ports, disks and the machine |
+//! | `checks` | the checks, a file for each subject (pure) |
+//! | `finding` | the outcome of a check, as text and as JSON (pure) |
+
+mod checks;
+mod facts;
+mod finding;
+mod gather;
+
+use clap::Args;
+use coracle::types::NodeId;
+
+use super::cluster::{ConfigFile, block_on};
+use super::failure::Failure;
+use super::output::print;
+use finding::Diagnosis;
+
+#[derive(Args, Debug)]
+pub struct DoctorCommand {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The server whose files are on this machine; without it, each whose data directory is here
+    #[arg(long, value_name = "N")]
+    id: Option<u64>,
+    /// Print JSON for programs: one object
+    #[arg(long)]
+    json: bool,
+}
+
+impl DoctorCommand {
+    /// Prints what was found. Fails when a check does.
+    pub fn run(self) -> Result<(), Failure> {
+        let settings = self.file.load()?;
+        let id = self.id.map(NodeId);
+        if let Some(id) = id {
+            settings.server(id)?;
+        }
+        let facts = block_on(gather::gather(settings, id))?;
+        let diagnosis = checks::check(&facts);
+        let text = if self.json { diagnosis.json().line() } else { diagnosis.text() };
+        print(text.as_bytes())?;
+        failure(&diagnosis).map_or(Ok(()), Err)
+    }
+}
+
+/// The end of the command when a check fails.
+fn failure(diagnosis: &Diagnosis) -> Option<Failure> {
+    let failed = diagnosis.failed();
+    let checks = if failed.len() == 1 { "a check fails" } else { "checks fail" };
+    (!failed.is_empty()).then(|| Failure::No(format!("{checks}: {}", failed.join(", "))))
+}
+
+#[cfg(test)]
+mod tests;
