@@ -147,7 +147,6 @@ fn notes(heard: &Heard) -> Vec<String> {
     let id = heard.target.id;
     let sentence = |reason: &str| format!("{id}: {}.", shown(reason));
     match (&heard.status, &heard.report) {
-        (Err(status), Some(Ok(_))) => vec![sentence(status)],
         (Err(status), _) => vec![sentence(status)],
         (Ok(_), Some(Err(report))) => vec![sentence(report)],
         (Ok(_), Some(Ok(_)) | None) => Vec::new(),
