@@ -27,22 +27,9 @@ struct Top {
 
 impl Top {
     fn start(cluster: &Cluster) -> Top {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
-        let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&master, size).unwrap();
-        let terminal = File::options().read(true).write(true).open(name).unwrap();
-        let process = Command::new(env!("CARGO_BIN_EXE_coracle"))
-            .args(["top", "--config"])
-            .arg(cluster.config())
-            .stdin(terminal.try_clone().unwrap())
-            .stdout(terminal.try_clone().unwrap())
-            .stderr(terminal.try_clone().unwrap())
-            .spawn()
-            .unwrap();
-        let keyboard = File::from(master);
+        let (master, terminal) = open_terminal();
+        let process = spawn(cluster, &terminal);
+        let keyboard = master;
         let of = |length| NonZero::new(length).unwrap();
         let screen = Arc::new(Mutex::new(Parser::new(of(ROWS), of(COLUMNS), 0)));
         let (mut output, drawn) = (keyboard.try_clone().unwrap(), Arc::clone(&screen));
@@ -83,6 +70,29 @@ impl Top {
     fn end(&mut self, cluster: &Cluster) -> ExitStatus {
         cluster.wait_for("the end of top", || self.process.try_wait().unwrap())
     }
+}
+
+/// Opens a terminal: the end of a person, which no child inherits, and the end of a program.
+fn open_terminal() -> (File, File) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&master, size).unwrap();
+    let terminal = File::options().read(true).write(true).open(name).unwrap();
+    (File::from(master), terminal)
+}
+
+fn spawn(cluster: &Cluster, terminal: &File) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_coracle"))
+        .args(["top", "--config"])
+        .arg(cluster.config())
+        .stdin(terminal.try_clone().unwrap())
+        .stdout(terminal.try_clone().unwrap())
+        .stderr(terminal.try_clone().unwrap())
+        .spawn()
+        .unwrap()
 }
 
 impl Drop for Top {
@@ -139,4 +149,21 @@ fn keys_sort_pause_and_explain_and_a_server_that_dies_is_seen() {
         let below = text.lines().skip_while(|line| *line != last).nth(1)?;
         (below.starts_with(&format!("{dead}   down")) && below.contains("unseen")).then_some(())
     });
+}
+
+/// The signal that tells of it need not come: the terminal is not that of the process's session.
+#[test]
+fn a_terminal_that_is_gone_ends_the_table() {
+    let cluster = start();
+    let (mut person, terminal) = open_terminal();
+    let mut process = spawn(&cluster, &terminal);
+    drop(terminal);
+    let (mut screen, mut bytes) = (String::new(), [0; 4096]);
+    while !screen.contains("answer") {
+        let read = person.read(&mut bytes).unwrap();
+        screen += &String::from_utf8_lossy(&bytes[..read]);
+    }
+    drop(person);
+    let ended = cluster.wait_for("the end of top", || process.try_wait().unwrap());
+    assert_ne!(ended.code(), None, "no signal has ended it: {ended}");
 }

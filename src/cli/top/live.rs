@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use coracle::config::Settings;
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use ratatui::{DefaultTerminal, restore, try_init};
+use ratatui::{DefaultTerminal, try_init, try_restore};
 
 use super::super::failure::Failure;
 use super::super::survey::listed;
+use super::keys::{Key, Keys};
 use super::screen::{Wishes, draw};
 use super::view::View;
 use super::watcher::Watcher;
@@ -15,29 +15,35 @@ use super::watcher::Watcher;
 /// Maximum time until what is new is shown.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// The effect of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Key {
-    End,
-    Sort,
-    Pause,
-    Help,
-}
-
 /// Shows the servers until a key or a signal ends it. The terminal is put back then, after an
 /// error, and by a hook when something panics.
 ///
 /// # Errors
-/// When the terminal does not do what it is told, or is gone.
+/// When the terminal does not do what it is told.
 pub fn run(settings: &Settings) -> Result<(), Failure> {
     let watcher = Watcher::start(listed(settings))?;
-    let mut terminal = try_init().inspect_err(|_| restore())?;
-    let result = show(&mut terminal, &settings.cluster, &watcher);
-    restore();
+    let keys = Keys::read()?;
+    let mut terminal = try_init().inspect_err(|_| put_back())?;
+    let result = show(&mut terminal, &settings.cluster, &watcher, &keys);
+    if terminal.show_cursor().is_err() {
+        // The terminal is gone. When it is dropped it would complain of that, to itself.
+        std::mem::forget(terminal);
+    }
+    put_back();
     result
 }
 
-fn show(terminal: &mut DefaultTerminal, cluster: &str, watcher: &Watcher) -> Result<(), Failure> {
+/// Puts the terminal back. It cannot be told when that fails: the terminal is gone then.
+fn put_back() {
+    let _ = try_restore();
+}
+
+fn show(
+    terminal: &mut DefaultTerminal,
+    cluster: &str,
+    watcher: &Watcher,
+    keys: &Keys,
+) -> Result<(), Failure> {
     let mut wishes = Wishes::default();
     let mut view = View::new(cluster, &watcher.heard());
     while !watcher.is_ended() {
@@ -45,36 +51,16 @@ fn show(terminal: &mut DefaultTerminal, cluster: &str, watcher: &Watcher) -> Res
             view = View::new(cluster, &watcher.heard());
         }
         terminal.draw(|frame| draw(frame, &view, wishes))?;
-        if !event::poll(LOOK)? {
-            continue;
-        }
-        if let Event::Key(pressed) = event::read()?
-            && let Some(key) = key(pressed)
-        {
-            match key {
-                Key::End => return Ok(()),
-                other => wishes = changed(wishes, other),
-            }
+        match keys.next(LOOK) {
+            Some(Key::End) => return Ok(()),
+            Some(key) => wishes = changed(wishes, key),
+            None => {}
         }
     }
     Ok(())
 }
 
-/// The meaning of a key that was pressed; `None` when it has none.
-fn key(pressed: KeyEvent) -> Option<Key> {
-    let is_control = pressed.modifiers.contains(KeyModifiers::CONTROL);
-    match pressed.code {
-        _ if pressed.kind == KeyEventKind::Release => None,
-        KeyCode::Char('c') if is_control => Some(Key::End),
-        _ if is_control => None,
-        KeyCode::Char('q') => Some(Key::End),
-        KeyCode::Char('s') => Some(Key::Sort),
-        KeyCode::Char('p') => Some(Key::Pause),
-        KeyCode::Char('?') => Some(Key::Help),
-        _ => None,
-    }
-}
-
+/// The wishes after a key.
 fn changed(wishes: Wishes, key: Key) -> Wishes {
     match key {
         Key::Sort => Wishes { order: wishes.order.next(), ..wishes },

@@ -8,9 +8,11 @@
 //! | `screen` | a view as a frame of a terminal (pure) |
 //! | `print` | a view as a table of text, and as JSON (pure) |
 //! | `watcher` | asks each server once a second, each for itself |
-//! | `live` | the terminal, its keys, and its state before |
+//! | `keys` | the keys of the person who looks |
+//! | `live` | the terminal, and its state before |
 
 mod column;
+mod keys;
 mod live;
 mod order;
 mod print;

@@ -18,8 +18,8 @@ use super::super::survey::{Heard, Target, hear, unlisted};
 
 /// The time between two questions to a server.
 pub const INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum time to wait for one answer. A server that gives none is shown as down within a
-/// second.
+/// Maximum time to wait for one answer. A server that gives none is shown as down within two
+/// seconds: one that has just answered is asked again after a second.
 pub const PATIENCE: Duration = Duration::from_millis(700);
 
 /// The last answers of each server, which a thread of its own renews. It ends when this is dropped.
