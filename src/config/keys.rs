@@ -5,8 +5,18 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     (
         "",
         &[
-            "cluster", "data_dir", "servers", "raft", "log", "snapshot", "history", "limits",
-            "session", "http", "upgrade",
+            "cluster",
+            "data_dir",
+            "servers",
+            "raft",
+            "log",
+            "snapshot",
+            "history",
+            "limits",
+            "session",
+            "http",
+            "diagnosis",
+            "upgrade",
         ],
     ),
     (
@@ -61,6 +71,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ),
     ("[session]", &["threads"]),
     ("[http]", &["connections_max", "disk_stall_ms_max"]),
+    ("[diagnosis]", &["slow_operation_ms"]),
     ("[upgrade]", &["raise_after_s"]),
 ];
 

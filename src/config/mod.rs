@@ -13,7 +13,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `servers`, `raft`, `log`, `snapshot` | one table of the file each |
-//! | `history`, `http`, `limits`, `session`, `upgrade` | likewise |
+//! | `history`, `http`, `limits`, `session`, `diagnosis`, `upgrade` | likewise |
 //! | `overrides` | the flags that come before the file |
 //! | `joining` | the settings of a server that joins a cluster |
 //! | `keys` | the keys of each table |
@@ -21,6 +21,7 @@
 //! | `section` | typed access to the keys of one table |
 //! | `error` | the sentences about wrong settings |
 
+mod diagnosis;
 mod error;
 mod history;
 mod http;
@@ -42,6 +43,7 @@ mod upgrade;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use diagnosis::DiagnosisSettings;
 pub use error::{ConfigError, Place};
 pub use history::HistorySettings;
 pub use http::HttpSettings;
@@ -82,6 +84,8 @@ pub struct Settings {
     pub session: SessionSettings,
     /// The table `[http]`.
     pub http: HttpSettings,
+    /// The table `[diagnosis]`.
+    pub diagnosis: DiagnosisSettings,
     /// The table `[upgrade]`.
     pub upgrade: UpgradeSettings,
 }
@@ -129,6 +133,7 @@ impl Settings {
         let log = log::read(log, segment_bytes, &limits)?;
         let session = session::read(file.table("session")?)?;
         let http = http::read(file.table("http")?)?;
+        let diagnosis = diagnosis::read(file.table("diagnosis")?)?;
         let upgrade = upgrade::read(file.table("upgrade")?)?;
         file.end();
         let servers = servers::read(sections, &data_dir, overrides)?;
@@ -145,6 +150,7 @@ impl Settings {
             limits,
             session,
             http,
+            diagnosis,
             upgrade,
         };
         Ok((settings, data_dir))
