@@ -9,11 +9,17 @@
 //! | `fair_queue` | fair turns for many connections |
 //! | `log_limit` | a bound on the log lines that strangers can cause |
 //! | `memory` | the memory that all clients may use together |
+//! | `operation_times` | the moments of a command's way, and the parts of its time |
+//! | `slow_operations` | commands that take long are counted and logged |
+//! | `slow_limit` | a bound on the log lines about them |
 
 pub mod connection;
 pub(super) mod counted_bytes;
 pub(super) mod fair_queue;
 pub(super) mod log_limit;
 pub mod memory;
+pub mod operation_times;
 pub mod output;
 pub mod pump;
+mod slow_limit;
+pub mod slow_operations;
