@@ -11,9 +11,11 @@
 //! | `events`, `pushing`, `board`, `stream` | the state of the cluster, pushed |
 //! | `terms` | the terms, and why each began |
 //! | `report`, `others` | what this server says of itself, and what the others say |
+//! | `causes` | the reasons why a member is behind |
 //! | `samples`, `scrape` | the measurements of each of the last seconds |
 
 mod board;
+mod causes;
 mod console;
 mod error;
 mod events;
