@@ -4,20 +4,13 @@
 mod common;
 
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
+use common::node_thread::{NodeThread, World};
 use common::{Cluster, Connection, Status};
 use coracle::clock::{Clock, SystemClock};
-use coracle::config::{Overrides, Settings};
-use coracle::net::Tcp;
-use coracle::node::{self, Environment, Placement, Surroundings};
-use coracle::storage::RealDisk;
-use coracle::types::NodeId;
-use tokio::sync::oneshot;
 
 const HOUR_MS: i64 = 3_600_000;
 /// A second after a signed number of 32 bits is full, in January 2038.
@@ -43,44 +36,17 @@ impl Clock for SetClock {
     }
 }
 
-/// A server on a thread of its own.
+/// A server, and its clock.
 struct Server {
     clock: Arc<SetClock>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _thread: NodeThread,
 }
 
 impl Server {
     fn start(config: PathBuf, id: u64) -> Server {
         let clock = Arc::new(SetClock::default());
-        let (stop, stopped) = oneshot::channel();
-        let own_clock = Arc::clone(&clock);
-        let thread = std::thread::spawn(move || {
-            actix::System::new().block_on(async {
-                let settings = Settings::load(&config, &Overrides::default()).unwrap();
-                let environment = Environment {
-                    network: Rc::new(Tcp),
-                    clock: own_clock,
-                    disk: Box::new(RealDisk),
-                    placement: Placement::Threads,
-                    surroundings: Surroundings::drawn(false).unwrap(),
-                    open_files_max: 1_024,
-                };
-                let node = node::start(&settings, NodeId(id), environment).await.unwrap();
-                // An error means that the test has failed.
-                let _ = stopped.await;
-                node.stop().await;
-            });
-        });
-        Server { clock, stop: Some(stop), thread: Some(thread) }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        let joined = self.thread.take().expect("it is joined once").join();
-        assert!(joined.is_ok() || std::thread::panicking(), "the server has failed");
+        let world = World { clock: clock.clone(), ..World::default() };
+        Server { clock, _thread: NodeThread::start(config, id, world) }
     }
 }
 

@@ -8,5 +8,6 @@ mod http {
     mod health;
     mod hostile;
     mod metrics;
+    mod slow;
     mod stalled_disk;
 }

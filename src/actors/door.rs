@@ -114,6 +114,7 @@ impl Handler<Ask> for DoorActor {
             session: SessionId(LAST_SESSION - self.last_slot),
             reply_to: Arc::clone(&self.reply_to),
             requests: vec![(self.last_slot, request)],
+            arrived_at: None,
             held: self.memory.reserve(bytes),
         });
         Box::pin(async { answered.await.map_err(|_| DoorError::Stopped) })

@@ -5,6 +5,7 @@
 //! | [`Apply`] | RaftActor | [`ClientReplies`], one a session | SessionActor |
 //! | | | [`Applied`], [`DigestRead`], [`StoreCorrupted`] | RaftActor |
 //! | | | [`StoreCommand`]: `WriteSnapshot`, `DropStore` | SnapshotWriterActor |
+//! | [`Probe`] | ProberActor | | |
 //! | [`AskHistory`] | WatchHubActor | [`HistoryNews`] | WatchHubActor |
 //!
 //! It owns the [`Store`], and nothing else does. It runs on the main arbiter, because all its
@@ -35,7 +36,8 @@
 //! digests after the last entries. When a record is not what was written, or the store differs from
 //! that of a majority, this actor does and answers nothing more: the node stops.
 //!
-//! When the table of `once` is nearly full, it logs a warning once.
+//! When the table of `once` is nearly full, it logs a warning once. It also logs and counts the
+//! commands that took long from their arrival to their replies (docs/adr/0036).
 
 mod once_alarm;
 
@@ -46,8 +48,11 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, Wr
 use bytes::Bytes;
 
 use crate::actors::io::memory::MemoryBudget;
+use crate::actors::io::operation_times::OperationTimes;
+use crate::actors::io::slow_operations::{OperationEnd, SlowOperations, Subject};
 use crate::actors::messages::clients::{ClientReplies, ClientReply, ReplyHandle};
 use crate::actors::messages::kv::{Applied, Apply, ApplyTask, DigestRead, StoreCorrupted};
+use crate::actors::messages::lifecycle::Probe;
 use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{DropStore, StoreCommand, WriteSnapshot};
 use crate::actors::messages::waiters::Waiters;
@@ -59,7 +64,7 @@ use crate::logging::LogLimit;
 use crate::metrics::{StoreMetrics, StoreState};
 use crate::protocol::Refusal;
 use crate::raft::ReadDigest;
-use crate::types::{Entry, LogIndex};
+use crate::types::{Entry, LogIndex, Payload};
 use once_alarm::OnceAlarm;
 
 /// The recipients of KvActor's messages.
@@ -91,6 +96,9 @@ pub const SCRUB_INTERVAL: Duration = Duration::from_millis(100);
 /// a while, and costs well under a hundredth of a thread (docs/adr/0025).
 pub const SCRUB_BUDGET: ScrubBudget = ScrubBudget { records: 1_000, bytes: 1024 * 1024 };
 
+/// Number of executed commands for which room is kept from one message to the next.
+const EXECUTED_ROOM_MAX: usize = 1024;
+
 /// The actor that owns the store.
 pub struct KvActor {
     pub(crate) store: Store,
@@ -113,6 +121,25 @@ pub struct KvActor {
     /// True when the history does not go on here: this server was removed from the cluster.
     has_history_ended: bool,
     metrics: StoreMetrics,
+    slow: SlowOperations,
+    /// The commands that the message at hand has executed, if slow ones are looked for. It is
+    /// empty between two messages, and keeps some room.
+    executed: Vec<(OperationTimes, Executed)>,
+}
+
+/// The content of a command that was executed.
+enum Executed {
+    Write(Bytes),
+    Read(Query),
+}
+
+impl Executed {
+    fn subject(&self) -> Subject<'_> {
+        match self {
+            Executed::Write(command) => Subject::Write(command),
+            Executed::Read(query) => Subject::Read(query),
+        }
+    }
 }
 
 /// A scan that has its view of the store and waits for its turn.
@@ -144,6 +171,8 @@ impl KvActor {
             hubs: Vec::new(),
             has_history_ended: false,
             metrics: StoreMetrics::default(),
+            slow: SlowOperations::default(),
+            executed: Vec::new(),
         }
     }
 
@@ -151,6 +180,12 @@ impl KvActor {
     #[must_use]
     pub fn with_metrics(self, metrics: StoreMetrics) -> KvActor {
         KvActor { metrics, ..self }
+    }
+
+    /// Judges the commands that it executes.
+    #[must_use]
+    pub fn with_slow_operations(self, slow: SlowOperations) -> KvActor {
+        KvActor { slow, ..self }
     }
 }
 
@@ -180,7 +215,8 @@ impl Handler<Apply> for KvActor {
             }
         }
         replies.send();
-        self.metrics.on_executed(began);
+        let ended = self.metrics.on_executed(began);
+        self.judge_executed(ended);
         self.tell_hubs();
         if let Some(warning) = self.once_alarm.observe(self.store.clients()) {
             let (level, left_out) = self.once_lines.level(log::Level::Warn, ());
@@ -214,6 +250,14 @@ impl Handler<AskHistory> for KvActor {
     }
 }
 
+impl Handler<Probe> for KvActor {
+    type Result = ();
+
+    fn handle(&mut self, Probe { mailbox }: Probe, _ctx: &mut Context<Self>) {
+        mailbox.end();
+    }
+}
+
 impl KvActor {
     fn history_mark(&self) -> HistoryMark {
         HistoryMark { revision: self.store.revision(), compacted: self.store.compacted() }
@@ -238,6 +282,21 @@ impl KvActor {
             is_at_once: ask.seen.is_none(),
             has_ended: self.has_history_ended,
         });
+    }
+
+    /// Notes a command, if slow ones are looked for.
+    fn note_executed(&mut self, times: &OperationTimes, content: impl FnOnce() -> Executed) {
+        if self.slow.is_on() {
+            self.executed.push((*times, content()));
+        }
+    }
+
+    /// Judges the commands of a message by the time at which its replies were sent.
+    fn judge_executed(&mut self, ended_at: Duration) {
+        for (times, content) in self.executed.drain(..) {
+            self.slow.judge(&times, ended_at, OperationEnd::Answered, content.subject());
+        }
+        self.executed.shrink_to(EXECUTED_ROOM_MAX);
     }
 
     /// Asks for a turn after all others that have something to do, if a scan waits.
@@ -314,6 +373,8 @@ impl KvActor {
                 };
                 let replies = vec![(reply_handle.slot, reply)];
                 reply_handle.reply_to.do_send(ClientReplies { replies });
+                let (ended_at, end) = (self.metrics.now(), OperationEnd::Answered);
+                self.slow.judge(&reply_handle.times, ended_at, end, Subject::Read(&query));
             }
             if is_replaced {
                 let order = Box::new(DropStore { store: view });
@@ -375,6 +436,7 @@ impl KvActor {
                     }
                 } else {
                     let answer = self.store.query(&query, now_ms)?;
+                    self.note_executed(&reply_handle.times, || Executed::Read(query));
                     replies.add(reply_handle, ClientReply::Answer(answer));
                 }
             }
@@ -430,6 +492,11 @@ impl KvActor {
         };
         if let Some(waiters) = waiters {
             let outcome = outcome.expect("sessions wait only for entries of a command");
+            if let Payload::Command(command) = &entry.payload {
+                for times in waiters.times() {
+                    self.note_executed(times, || Executed::Write(command.clone()));
+                }
+            }
             waiters.answer(outcome, replies);
         }
         self.digests.push(entry.index, self.store.digest());

@@ -10,6 +10,7 @@
 //! | [`LogCommand`]: `MarkDiverged` | RaftActor | [`StorageFailed`] | `node` |
 //! | [`ReadEntriesRequest`] | ReplicatorActor, RaftActor | [`EntriesRead`] | the sender |
 //! | [`Shutdown`] | `node` | | |
+//! | [`Probe`] | ProberActor | | |
 //! | an error of the disk, a data directory that is gone | | [`StorageFailed`] | `node` |
 //!
 //! It owns the [`Storage`]. It runs on an arbiter of its own, because the disk blocks, now
@@ -29,7 +30,7 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
 
-use crate::actors::messages::lifecycle::{Shutdown, StorageFailed};
+use crate::actors::messages::lifecycle::{Probe, Shutdown, StorageFailed};
 use crate::actors::messages::log::{
     EntriesRead, HoldSaved, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
 };
@@ -198,6 +199,14 @@ impl Handler<ReadEntriesRequest> for LogActor {
     }
 }
 
+impl Handler<Probe> for LogActor {
+    type Result = ();
+
+    fn handle(&mut self, Probe { mailbox }: Probe, _ctx: &mut Context<Self>) {
+        mailbox.end();
+    }
+}
+
 impl Handler<Shutdown> for LogActor {
     type Result = ();
 
@@ -241,7 +250,7 @@ impl LogActor {
         let batch = std::mem::take(&mut self.batch);
         self.metrics.on_flushed(batch.entries.len(), batch.bytes);
         self.flushes += 1;
-        self.ports.raft.do_send(LogPersisted { seq });
+        self.ports.raft.do_send(LogPersisted { seq, synced_at: self.metrics.now() });
         self.arm_record_end(ctx);
     }
 

@@ -12,6 +12,7 @@
 //! | `watch` | WatchHubActor: the watches of the client connections of one thread |
 //! | `door` | DoorActor: the way from the HTTP port into the node |
 //! | `ticker` | TickerActor: time, as a message |
+//! | `prober` | ProberActor: how long messages wait in mailboxes |
 //! | `io` | parts that actors share: a connection, fair turns, the memory budget |
 //! | `messages` | every message between two actors |
 //!
@@ -27,6 +28,7 @@ pub mod kv;
 pub mod log;
 pub mod messages;
 pub mod peers;
+pub mod prober;
 pub mod raft;
 pub mod snapshot;
 pub mod ticker;

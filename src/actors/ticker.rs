@@ -19,6 +19,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Recipient};
 use tokio::time::Instant;
 
 use crate::actors::messages::lifecycle::Tick;
+use crate::metrics::MainThreadMetrics;
 
 /// Maximum number of overdue ticks that are sent later. A busy thread is a little late now
 /// and then, and ticks must keep the time all the same. More overdue ticks mean a pause.
@@ -30,12 +31,20 @@ pub struct TickerActor {
     raft: Recipient<Tick>,
     /// The time at which the next tick is due.
     next: Instant,
+    metrics: MainThreadMetrics,
 }
 
 impl TickerActor {
     /// Sends a [`Tick`] to `raft` every `interval`.
     pub fn new(interval: Duration, raft: Recipient<Tick>) -> TickerActor {
-        TickerActor { interval, raft, next: Instant::now() + interval }
+        let metrics = MainThreadMetrics::default();
+        TickerActor { interval, raft, next: Instant::now() + interval, metrics }
+    }
+
+    /// Measures by how much its own timer comes late.
+    #[must_use]
+    pub fn with_metrics(self, metrics: MainThreadMetrics) -> TickerActor {
+        TickerActor { metrics, ..self }
     }
 
     fn arm(&mut self, ctx: &mut Context<Self>) {
@@ -46,11 +55,13 @@ impl TickerActor {
                 return;
             }
             ticker.raft.do_send(Tick);
+            let due = ticker.next;
             ticker.next += ticker.interval;
             let now = Instant::now();
             if ticker.next + ticker.interval * OVERDUE_TICKS_MAX < now {
                 ticker.next = now + ticker.interval;
             }
+            ticker.metrics.on_late(now.saturating_duration_since(due));
             ticker.arm(ctx);
         });
     }

@@ -17,6 +17,7 @@ pub const TABLES: &[(&str, &[&str])] = &[
             "limits",
             "session",
             "http",
+            "diagnosis",
             "upgrade",
         ],
     ),
@@ -72,6 +73,7 @@ pub const TABLES: &[(&str, &[&str])] = &[
     ),
     ("[session]", &["threads"]),
     ("[http]", &["connections_max", "disk_stall_ms_max"]),
+    ("[diagnosis]", &["slow_operation_ms"]),
     ("[upgrade]", &["raise_after_s"]),
 ];
 

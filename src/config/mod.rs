@@ -13,7 +13,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `servers`, `raft`, `log`, `snapshot` | one table of the file each |
-//! | `history`, `http`, `limits`, `session`, `upgrade` | likewise |
+//! | `history`, `http`, `limits`, `session`, `diagnosis`, `upgrade` | likewise |
 //! | `logging` | the keys about the log lines |
 //! | `level_source` | the level of the log, read again while a server runs |
 //! | `overrides` | the flags that come before the file |
@@ -23,6 +23,7 @@
 //! | `section` | typed access to the keys of one table |
 //! | `error` | the sentences about wrong settings |
 
+mod diagnosis;
 mod error;
 mod history;
 mod http;
@@ -46,6 +47,7 @@ mod upgrade;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use diagnosis::DiagnosisSettings;
 pub use error::{ConfigError, Place};
 pub use history::HistorySettings;
 pub use http::HttpSettings;
@@ -91,6 +93,8 @@ pub struct Settings {
     pub session: SessionSettings,
     /// The table `[http]`.
     pub http: HttpSettings,
+    /// The table `[diagnosis]`.
+    pub diagnosis: DiagnosisSettings,
     /// The table `[upgrade]`.
     pub upgrade: UpgradeSettings,
 }
@@ -139,6 +143,7 @@ impl Settings {
         let log = log::read(log, segment_bytes, &limits)?;
         let session = session::read(file.table("session")?)?;
         let http = http::read(file.table("http")?)?;
+        let diagnosis = diagnosis::read(file.table("diagnosis")?)?;
         let upgrade = upgrade::read(file.table("upgrade")?)?;
         file.end();
         let servers = servers::read(sections, &data_dir, overrides)?;
@@ -156,6 +161,7 @@ impl Settings {
             limits,
             session,
             http,
+            diagnosis,
             upgrade,
         };
         Ok((settings, data_dir))

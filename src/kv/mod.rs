@@ -28,6 +28,7 @@
 //! | `expiry` | the steps in which expired keys and clients are removed |
 //! | `key_bytes` | a short byte string stored inline |
 //! | `pages`, `browse` | reads for people who browse: pages of keys, versions of a key |
+//! | `first_key` | the key by which people know a command |
 //! | `query`, `reads` | reads, of the present and of the past |
 //! | `corruption` | the finding that memory has changed without a write |
 //! | `scrub` | the slow walk that verifies every record |
@@ -49,6 +50,7 @@ mod digest_history;
 mod edit;
 mod execute;
 mod expiry;
+mod first_key;
 mod history;
 mod key_bytes;
 mod leases;
@@ -76,6 +78,7 @@ pub use codec::{
 pub use command::{Answer, Command, Item, Once, Operation, Outcome, Query, StoreStatus};
 pub use corruption::{Corruption, Totals};
 pub use digest_history::DigestHistory;
+pub use first_key::first_key_of;
 pub use history::{HistoryLimits, NotReadable};
 pub use once::{CLIENT_SILENCE_MS, CLIENTS_MAX};
 pub use pages::{Page, PageQuery, Version, Versions, VersionsQuery};

@@ -25,6 +25,12 @@ struct CommandLabel {
     command: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SlowLabel {
+    command: &'static str,
+    cause: &'static str,
+}
+
 /// The numbers of one command.
 #[derive(Clone)]
 pub struct CommandMetrics {
@@ -44,6 +50,7 @@ pub struct ClientMetrics {
     pub(super) failed: Counter,
     requests: Family<CommandLabel, Counter>,
     durations: Family<CommandLabel, Durations>,
+    slow: Family<SlowLabel, Counter>,
     /// The handles of each command, so that no session has to lock a family.
     commands: Arc<BTreeMap<&'static str, CommandMetrics>>,
 }
@@ -59,6 +66,11 @@ impl ClientMetrics {
             (command, CommandMetrics { requests, duration })
         };
         let commands = Arc::new(COMMANDS.into_iter().map(handles).collect());
+        let slow = Family::<SlowLabel, Counter>::default();
+        // A series that is there from the start can be graphed before its first event.
+        for (command, cause) in [("set", "disk"), ("set", "network"), ("get", "round")] {
+            drop(slow.get_or_create(&SlowLabel { command, cause }));
+        }
         ClientMetrics {
             clock,
             sessions: Gauge::default(),
@@ -69,6 +81,7 @@ impl ClientMetrics {
             failed: Counter::default(),
             requests,
             durations,
+            slow,
             commands,
         }
     }
@@ -118,6 +131,20 @@ impl ClientMetrics {
         }
     }
 
+    /// Counts a command that took long, by the name of the part in which most of its time went. A
+    /// name that no command has counts as `other`.
+    pub fn on_slow(&self, command: &str, cause: &'static str) {
+        let known = COMMANDS.into_iter().find(|known| *known == command);
+        let label = SlowLabel { command: known.unwrap_or("other"), cause };
+        self.slow.get_or_create(&label).inc();
+    }
+
+    /// The number of commands that took long in a part.
+    #[cfg(test)]
+    pub(crate) fn slow(&self, command: &'static str, cause: &'static str) -> u64 {
+        self.slow.get_or_create(&SlowLabel { command, cause }).get()
+    }
+
     /// Counts commands that the server did not execute, or not as far as is known.
     pub fn on_failed(&self, commands: usize) {
         self.failed.inc_by(commands as u64);
@@ -150,6 +177,9 @@ impl ClientMetrics {
         let help = "Commands answered with ERR_TIMEOUT, ERR_INTERNAL, ERR_BUSY, ERR_NO_LEADER or \
                     ERR_FULL";
         registry.register("client_requests_failed", help, self.failed.clone());
+        let help = "Commands that took longer than slow_operation_ms, by the longest part of the \
+                    time";
+        registry.register("client_slow_requests", help, self.slow.clone());
         let help = "Time from a command's arrival to its answer";
         registry.register("client_request_duration_seconds", help, self.durations.clone());
     }

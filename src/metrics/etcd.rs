@@ -17,7 +17,7 @@ use super::measures::to_gauge;
 use super::peers::{ETCD, PeerTable, PeersMetrics};
 
 pub(super) fn register(metrics: &NodeMetrics, memory_bytes: u64, registry: &mut Registry) {
-    let NodeMetrics { raft, log, peers, clients, store, snapshots } = metrics;
+    let NodeMetrics { raft, log, peers, clients, store, snapshots, .. } = metrics;
     let gauges = [
         ("etcd_server_has_leader", "1 when a leader is known", &raft.state.has_leader),
         ("etcd_server_is_leader", "1 when the server leads", &raft.state.is_leader),

@@ -75,6 +75,11 @@ impl LogMetrics {
         }
     }
 
+    /// The time of the clock by which the disk is measured.
+    pub fn now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
     fn now_us(&self) -> u64 {
         // Never 0, which stands for an idle disk.
         u64::try_from(self.clock.monotonic().as_micros()).unwrap_or(u64::MAX).max(1)

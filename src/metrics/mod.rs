@@ -11,9 +11,12 @@
 //! | `peers` | the connections to peers, and how far each has the log |
 //! | `clients` | connections, commands and their durations |
 //! | `store` | keys, history, leases, memory; how long entries take to apply |
+//! | `main_thread` | by how much the main thread comes late |
+//! | `mailboxes` | how long messages wait in the mailboxes of actors |
 //! | `snapshots` | snapshots that were saved |
 //! | `process` | processor, memory and files of the process, and the disk's free space |
 //! | `terms` | the terms that the node has seen, and why each began |
+//! | `wall_clock` | the time of day, for the comparison of servers |
 //! | `etcd` | the same numbers by the names that etcd's dashboards and alerts use |
 //! | `sample` | the numbers of one moment, as the console shows them |
 //! | `registry` | all of them together |
@@ -24,6 +27,8 @@ mod clients;
 mod durations;
 mod etcd;
 mod log;
+mod mailboxes;
+mod main_thread;
 mod measures;
 mod peers;
 mod process;
@@ -33,13 +38,16 @@ mod sample;
 mod snapshots;
 mod store;
 mod terms;
+mod wall_clock;
 
 use std::sync::Arc;
 
 pub use clients::{ClientMetrics, CommandMetrics};
 pub use durations::DurationCounts;
 pub use log::LogMetrics;
-pub use peers::{PeerMetrics, PeersMetrics};
+pub use mailboxes::{MailboxMetrics, MailboxesMetrics};
+pub use main_thread::MainThreadMetrics;
+pub use peers::{LeadersView, PeerMetrics, PeersMetrics};
 pub use process::{ProcessMetrics, ProcessSample};
 pub use raft::{ProposalFailure, RaftMetrics, RaftState};
 pub use sample::{ClientSample, RaftSample, Sample, StoreSample};
@@ -65,6 +73,10 @@ pub struct NodeMetrics {
     pub store: StoreMetrics,
     /// Measured by SnapshotWriterActor.
     pub snapshots: SnapshotMetrics,
+    /// Measured by TickerActor.
+    pub main_thread: MainThreadMetrics,
+    /// Measured by ProberActor.
+    pub mailboxes: MailboxesMetrics,
 }
 
 impl NodeMetrics {
@@ -77,6 +89,8 @@ impl NodeMetrics {
             clients: ClientMetrics::new(Arc::clone(clock)),
             store: StoreMetrics::new(Arc::clone(clock)),
             snapshots: SnapshotMetrics::default(),
+            main_thread: MainThreadMetrics::new(Arc::clone(clock)),
+            mailboxes: MailboxesMetrics::new(Arc::clone(clock)),
         }
     }
 }

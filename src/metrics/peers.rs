@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -18,6 +19,26 @@ use super::durations::Durations;
 use super::measures::{KnownGauge, from_gauge, to_gauge};
 use crate::types::{Address, LogIndex, NodeId};
 
+/// The round trips to one peer.
+#[derive(Clone, Default)]
+struct RoundTrip {
+    durations: Durations,
+    /// The smoothed time in microseconds; 0 before the first.
+    smoothed_us: Arc<AtomicU64>,
+}
+
+impl RoundTrip {
+    fn observe(&self, duration: Duration) {
+        self.durations.observe(duration);
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let smoothed_us = match self.smoothed_us.load(Ordering::Relaxed) {
+            0 => micros,
+            before => before - before / 8 + micros / 8,
+        };
+        self.smoothed_us.store(smoothed_us, Ordering::Relaxed);
+    }
+}
+
 /// The numbers of one peer. Clones share them.
 #[derive(Clone, Default)]
 pub struct PeerMetrics {
@@ -28,13 +49,14 @@ pub struct PeerMetrics {
     received_bytes: Counter,
     unsent_bytes: Gauge,
     send_queue_frames: Gauge,
-    round_trip: Durations,
+    round_trip: RoundTrip,
     match_index: Gauge,
     next_index: Gauge,
     inflight_entries: Gauge,
     snapshot_bytes_left: Gauge,
     lag_entries: KnownGauge,
     unheard: KnownGauge,
+    behind: KnownGauge,
 }
 
 impl PeerMetrics {
@@ -73,6 +95,16 @@ impl PeerMetrics {
         self.round_trip.observe(duration);
     }
 
+    /// The time of the last round trips, smoothed: each counts an eighth. Zero before the first.
+    pub fn round_trip(&self) -> Duration {
+        Duration::from_micros(self.round_trip.smoothed_us.load(Ordering::Relaxed))
+    }
+
+    /// Bytes for the peer that the kernel has not taken yet.
+    pub fn unsent_bytes(&self) -> u64 {
+        from_gauge(&self.unsent_bytes)
+    }
+
     /// Takes what the leader knows of the peer's log.
     pub fn set_progress(&self, matched: LogIndex, next: LogIndex, inflight_entries: usize) {
         self.match_index.set(to_gauge(matched.0));
@@ -85,12 +117,16 @@ impl PeerMetrics {
         self.snapshot_bytes_left.set(to_gauge(bytes));
     }
 
-    /// Takes the leader's view of the peer: the entries that it lacks, and the time since it was
-    /// heard last. Both are `None` on a node that does not lead, and the time also of a peer that
-    /// was not heard in this term.
-    pub fn set_view(&self, lag_entries: Option<u64>, unheard: Option<Duration>) {
-        self.lag_entries.set(lag_entries.map(|entries| entries as f64));
-        self.unheard.set(unheard.map(|unheard| unheard.as_secs_f64()));
+    /// Takes the leader's view of the peer.
+    pub fn set_view(&self, view: &LeadersView) {
+        self.lag_entries.set(view.lag_entries.map(|entries| entries as f64));
+        self.unheard.set(view.unheard.map(|unheard| unheard.as_secs_f64()));
+        self.behind.set(view.behind.map(|behind| behind.as_secs_f64()));
+    }
+
+    /// The age of the oldest entry that the peer lacks; `None` on a node that does not lead.
+    pub fn behind(&self) -> Option<Duration> {
+        Duration::try_from_secs_f64(self.behind.printed().get()).ok()
     }
 
     fn is_connected(&self) -> bool {
@@ -107,6 +143,17 @@ impl PeerMetrics {
         self.set_progress(LogIndex(0), LogIndex(0), 0);
         self.set_snapshot_bytes_left(0);
     }
+}
+
+/// A leader's knowledge of a peer. A node that does not lead knows nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeadersView {
+    /// The number of entries that the peer lacks.
+    pub lag_entries: Option<u64>,
+    /// The time since it was heard last; `None` also of one that was not heard in this term.
+    pub unheard: Option<Duration>,
+    /// The age of the oldest entry that it lacks, zero without one.
+    pub behind: Option<Duration>,
 }
 
 /// The numbers of all peers. Clones share them.
@@ -127,7 +174,7 @@ impl PeersMetrics {
     /// Forgets the leader's view of all peers.
     pub fn end_views(&self) {
         for peer in self.peers.read().unwrap_or_else(PoisonError::into_inner).values() {
-            peer.set_view(None, None);
+            peer.set_view(&LeadersView::default());
         }
     }
 
@@ -238,7 +285,7 @@ const OWN: &[Column] = &[
         name: "peer_round_trip_seconds",
         help: "Time between a heartbeat and its answer",
         label: "peer",
-        metric: |peer| &peer.round_trip,
+        metric: |peer| &peer.round_trip.durations,
     },
     Column {
         name: "peer_match_index",
@@ -276,6 +323,12 @@ const OWN: &[Column] = &[
         label: "peer",
         metric: |peer| peer.unheard.printed(),
     },
+    Column {
+        name: "peer_behind_seconds",
+        help: "Age of the oldest entry that the peer lacks, NaN when this node does not lead",
+        label: "peer",
+        metric: |peer| peer.behind.printed(),
+    },
 ];
 
 /// The metrics by the names of etcd.
@@ -302,7 +355,7 @@ pub(super) const ETCD: &[Column] = &[
         name: "etcd_network_peer_round_trip_time_seconds",
         help: "Time between a heartbeat and its answer",
         label: "To",
-        metric: |peer| &peer.round_trip,
+        metric: |peer| &peer.round_trip.durations,
     },
 ];
 

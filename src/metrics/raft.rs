@@ -135,6 +135,7 @@ pub(super) struct ProposalMetrics {
     failures: Family<ReasonLabel, Counter>,
     pub(super) failed: Counter,
     pub(super) commit_duration: Durations,
+    pub(super) apply_duration: Durations,
 }
 
 /// The voters, as only the leader knows them.
@@ -152,6 +153,9 @@ pub struct RaftMetrics {
     clock: Arc<dyn Clock>,
     /// When the last tick was handled, in milliseconds of the clock; 0 before the first.
     ticked_at_ms: Arc<AtomicU64>,
+    /// When the oldest entry was known to be committed that is not applied, in microseconds of the
+    /// clock; 0 while there is none.
+    unapplied_since_us: Arc<AtomicU64>,
     pub(super) state: StateGauges,
     pub(super) elections: ElectionCounters,
     pub(super) proposals: ProposalMetrics,
@@ -175,6 +179,7 @@ impl RaftMetrics {
             failures: Family::default(),
             failed: Counter::default(),
             commit_duration: Durations::default(),
+            apply_duration: Durations::default(),
         };
         // A series that is there from the start can be graphed before its first event.
         for cause in ["timeout", "transfer"] {
@@ -186,6 +191,7 @@ impl RaftMetrics {
         RaftMetrics {
             clock,
             ticked_at_ms: Arc::default(),
+            unapplied_since_us: Arc::default(),
             state: StateGauges::default(),
             elections,
             proposals,
@@ -293,6 +299,27 @@ impl RaftMetrics {
     /// Takes the time from the proposal of an entry to its commit.
     pub fn on_committed(&self, duration: Duration) {
         self.proposals.commit_duration.observe(duration);
+    }
+
+    /// Takes the time from the moment at which this node knew that an entry is committed until the
+    /// store has applied it.
+    pub fn on_applied(&self, duration: Duration) {
+        self.proposals.apply_duration.observe(duration);
+    }
+
+    /// Takes the time at which the oldest entry was known to be committed that is not applied.
+    pub fn set_unapplied_since(&self, at: Option<Duration>) {
+        let micros = |at: Duration| u64::try_from(at.as_micros()).unwrap_or(u64::MAX).max(1);
+        self.unapplied_since_us.store(at.map_or(0, micros), Ordering::Relaxed);
+    }
+
+    /// The time for which the store has owed the application of a committed entry; zero without
+    /// one.
+    pub fn apply_wait(&self) -> Duration {
+        match self.unapplied_since_us.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => self.now().saturating_sub(Duration::from_micros(since)),
+        }
     }
 
     /// Takes the number of messages of one mailbox drain.
@@ -471,6 +498,8 @@ impl ProposalMetrics {
         registry.register("raft_proposals_failed", help, self.failures.clone());
         let help = "Time from an entry's proposal to its commit, as the leader sees it";
         registry.register("raft_commit_duration_seconds", help, self.commit_duration.clone());
+        let help = "Time from an entry's commit, as this node learns of it, to its application";
+        registry.register("raft_apply_duration_seconds", help, self.apply_duration.clone());
     }
 }
 

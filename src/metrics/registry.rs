@@ -2,7 +2,7 @@
 
 use prometheus_client::registry::Registry;
 
-use super::{NodeMetrics, ProcessMetrics, etcd};
+use super::{NodeMetrics, ProcessMetrics, etcd, wall_clock};
 
 impl NodeMetrics {
     /// A registry with all of them.
@@ -14,6 +14,9 @@ impl NodeMetrics {
         self.clients.register(&mut registry);
         self.store.register(&mut registry);
         self.snapshots.register(&mut registry);
+        self.main_thread.register(&mut registry);
+        self.mailboxes.register(&mut registry);
+        wall_clock::register(&self.raft, &mut registry);
         etcd::register(self, process.memory_bytes(), &mut registry);
         registry.register_collector(Box::new(process));
         registry

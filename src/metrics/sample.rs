@@ -30,6 +30,8 @@ pub struct Sample {
     pub clients: ClientSample,
     /// The store.
     pub store: StoreSample,
+    /// The longest time by which the main thread was late within the last second.
+    pub turn_max: Duration,
     /// The facts that the kernel knows.
     pub process: ProcessSample,
 }
@@ -51,6 +53,8 @@ pub struct RaftSample {
     pub proposals_pending: u64,
     /// The times from the proposal of entries to their commit.
     pub commit: DurationCounts,
+    /// The times from the commit of entries, as this node knows it, to their application.
+    pub apply: DurationCounts,
 }
 
 /// The numbers of the clients; commands are counted from the start of the server.
@@ -98,6 +102,7 @@ impl NodeMetrics {
                 matched: peers.matched(),
                 proposals_pending: from_gauge(&raft.proposals.pending),
                 commit: raft.proposals.commit_duration.counts(),
+                apply: raft.proposals.apply_duration.counts(),
             },
             fsync: log.fsync_duration.counts(),
             clients: ClientSample {
@@ -114,6 +119,7 @@ impl NodeMetrics {
                 memory_used_bytes: from_gauge(&store.memory_used_bytes),
                 memory_bytes_max: from_gauge(&store.memory_bytes_max),
             },
+            turn_max: self.main_thread.max_within(Duration::from_secs(1)),
             process: process.sample(),
         }
     }

@@ -82,9 +82,12 @@ impl StoreMetrics {
         self.clock.monotonic()
     }
 
-    /// Takes the time of one message of tasks, which began at `began`.
-    pub fn on_executed(&self, began: Duration) {
-        self.apply_duration.observe(self.now().saturating_sub(began));
+    /// Takes the time of one message of tasks, which began at `began` and ends now. Returns the
+    /// time.
+    pub fn on_executed(&self, began: Duration) -> Duration {
+        let now = self.now();
+        self.apply_duration.observe(now.saturating_sub(began));
+        now
     }
 
     /// Takes the bound on the size of the store; 0 for none.

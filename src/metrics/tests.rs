@@ -15,7 +15,7 @@ struct SetClock(AtomicU64);
 
 impl Clock for SetClock {
     fn wall_ms(&self) -> u64 {
-        0
+        1_780_000_000_250
     }
 
     fn monotonic(&self) -> Duration {
@@ -145,14 +145,81 @@ fn a_lag_that_nobody_knows_is_no_number() {
     let peer = metrics.peers.add(NodeId(2));
     assert_has(&printed(&metrics), "peer_lag_entries{peer=\"2\"} NaN");
     assert_has(&printed(&metrics), "raft_voters_can_lose NaN");
-    peer.set_view(Some(7), Some(Duration::from_millis(1_500)));
+    peer.set_view(&LeadersView {
+        lag_entries: Some(7),
+        unheard: Some(Duration::from_millis(1_500)),
+        behind: Some(Duration::from_millis(2_500)),
+    });
+    assert_eq!(peer.behind(), Some(Duration::from_millis(2_500)));
     let tolerance = Tolerance { voters: 5, needed: 3, here: 2, can_lose: None };
     metrics.raft.set_tolerance(Some(tolerance));
     let text = printed(&metrics);
     assert_has(&text, "peer_lag_entries{peer=\"2\"} 7.0");
     assert_has(&text, "peer_unheard_seconds{peer=\"2\"} 1.5");
+    assert_has(&text, "peer_behind_seconds{peer=\"2\"} 2.5");
     assert_has(&text, "raft_voters_here 2.0");
     assert_has(&text, "raft_voters_can_lose -1.0");
     metrics.peers.end_views();
+    assert_eq!(peer.behind(), None);
     assert_has(&printed(&metrics), "peer_unheard_seconds{peer=\"2\"} NaN");
+}
+
+#[test]
+fn a_command_that_took_long_counts_by_the_part_in_which_the_time_went() {
+    let metrics = NodeMetrics::default();
+    metrics.clients.on_slow("set", "disk");
+    metrics.clients.on_slow("a name from a stranger", "round");
+    let text = printed(&metrics);
+    assert_has(&text, "client_slow_requests_total{command=\"set\",cause=\"disk\"} 1");
+    assert_has(&text, "client_slow_requests_total{command=\"other\",cause=\"round\"} 1");
+    assert_has(&text, "client_slow_requests_total{command=\"get\",cause=\"round\"} 0");
+    assert!(!text.contains("stranger"));
+}
+
+#[test]
+fn the_wall_clock_is_that_of_the_node() {
+    let clock: Arc<dyn Clock> = Arc::new(SetClock::default());
+    assert_has(&printed(&NodeMetrics::new(&clock)), "wall_clock_seconds 1780000000.25");
+}
+
+#[test]
+fn the_longest_lateness_is_forgotten_after_a_while() {
+    let clock = Arc::new(SetClock::default());
+    let node_clock: Arc<dyn Clock> = clock.clone();
+    let main_thread = NodeMetrics::new(&node_clock).main_thread;
+    let late_at = |at_ms: u64, late_ms| {
+        clock.0.store(at_ms, Ordering::Relaxed);
+        main_thread.on_late(Duration::from_millis(late_ms));
+    };
+    let within = |seconds| main_thread.max_within(Duration::from_secs(seconds)).as_millis();
+    late_at(100_000, 40);
+    late_at(100_500, 900);
+    late_at(100_900, 1);
+    assert_eq!(within(0), 900);
+    late_at(103_000, 7);
+    assert_eq!((within(0), within(2), within(3)), (7, 7, 900));
+    late_at(115_000, 2);
+    assert_eq!(within(15), 900);
+    // The slot of a second is that of the second sixteen later.
+    late_at(116_000, 3);
+    assert_eq!(within(15), 7);
+}
+
+#[test]
+fn a_probe_is_sent_when_the_last_one_has_arrived() {
+    let clock = Arc::new(SetClock::default());
+    let node_clock: Arc<dyn Clock> = clock.clone();
+    let metrics = NodeMetrics::new(&node_clock);
+    let mailbox = metrics.mailboxes.of("log");
+    assert!(mailbox.begin());
+    assert!(!mailbox.begin());
+    clock.0.store(1_500, Ordering::Relaxed);
+    mailbox.end();
+    mailbox.end();
+    assert!(mailbox.begin());
+    let text = printed(&metrics);
+    assert_has(&text, "actor_mailbox_wait_seconds_count{actor=\"log\"} 1");
+    let bucket = |le| format!("actor_mailbox_wait_seconds_bucket{{actor=\"log\",le=\"{le}\"}}");
+    assert!(text.contains(&format!("{} 0", bucket("1.024"))), "{text}");
+    assert!(text.contains(&format!("{} 1", bucket("2.048"))), "{text}");
 }

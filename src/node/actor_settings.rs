@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::environment::Surroundings;
 use crate::actors::clients::session::SessionConfig;
 use crate::actors::io::memory::MemoryBudget;
+use crate::actors::io::slow_operations::SlowOperations;
 use crate::actors::peers::PeerMemory;
 use crate::actors::peers::replicator::ReplicatorSettings;
 use crate::actors::peers::settings::LinkSettings;
@@ -97,6 +98,16 @@ pub(super) fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
         },
         unseen_ms: settings.raft.election_timeout_ms_max,
     }
+}
+
+/// The judge of the commands of clients that take long.
+pub(super) fn slow_operations(
+    settings: &Settings,
+    id: NodeId,
+    metrics: &NodeMetrics,
+) -> SlowOperations {
+    let bound = Duration::from_millis(settings.diagnosis.slow_operation_ms);
+    SlowOperations::new(bound, id, metrics.clients.clone(), metrics.main_thread.clone())
 }
 
 pub(super) fn replicator_settings(settings: &Settings) -> ReplicatorSettings {

@@ -10,6 +10,7 @@ use super::error::NodeError;
 use crate::actors::door::{DoorActor, DoorPorts};
 use crate::actors::io::memory::MemoryBudget;
 use crate::actors::kv::KvActor;
+use crate::actors::prober::{ProbedMailbox, ProberActor};
 use crate::actors::raft::RaftActor;
 use crate::config::{Server, Settings};
 use crate::http::{ConsoleSettings, Door, HttpLimits, HttpServer, HttpServices};
@@ -68,11 +69,18 @@ impl HttpSide {
         Ok(HttpSide { server: Some(server), address: reached, door })
     }
 
-    /// Opens the door to a node that runs.
-    pub(super) fn open(&self, raft: &Addr<RaftActor>, kv: &Addr<KvActor>, memory: &MemoryBudget) {
+    /// Opens the door to a node that runs, and measures these mailboxes for those who ask.
+    pub(super) fn open(
+        &self,
+        raft: &Addr<RaftActor>,
+        kv: &Addr<KvActor>,
+        memory: &MemoryBudget,
+        mailboxes: Vec<ProbedMailbox>,
+    ) {
         if self.server.is_none() {
             return;
         }
+        ProberActor::new(mailboxes).start();
         let door = DoorActor::create(|ctx| {
             let ports = DoorPorts { raft: raft.clone().recipient(), kv: kv.clone().recipient() };
             let address = ctx.address();

@@ -202,18 +202,21 @@ pub async fn start(
         actor_settings::session_config(settings, &memory, &clock, &local.introduction, &metrics);
     let raft_settings = actor_settings::raft_settings(settings, id, &surroundings, clock.as_ref());
     let (core, opened) = split(recovered, raft_settings, &local);
-    let storage = storage_side::start(opened, &placement, &memory, &raft, &metrics);
+    let slow = actor_settings::slow_operations(settings, id, &metrics);
+    let storage = storage_side::start(opened, &placement, &memory, &raft, &metrics, &slow);
     let peers_ctx = Context::<PeersActor>::new();
     let kv = storage.kv.clone();
     let ports = raft_ports(&storage, peers_ctx.address().recipient(), &memory);
     let raft_settings = actor_settings::raft_actor_settings(settings);
-    let raft_actor = RaftActor::new(core, ports, raft_settings, clock);
+    let raft_actor = RaftActor::new(core, ports, raft_settings, clock).with_slow_operations(slow);
     let raft_actor = raft_actor
         .with_metrics(metrics.raft.clone(), metrics.peers.clone())
         .watching_disk(metrics.log.clone());
     raft_ctx.run(raft_actor);
     let tick = Duration::from_millis(settings.raft.tick_ms);
-    TickerActor::new(tick, raft.clone().recipient()).start();
+    let ticker = TickerActor::new(tick, raft.clone().recipient());
+    ticker.with_metrics(metrics.main_thread.clone()).start();
+    let mailboxes = storage.mailboxes(&raft, &metrics.mailboxes);
     let seed = surroundings.seed;
     let peer_network = PeerNetwork { network, listener: peer_listener, seed, metrics };
     let peers =
@@ -221,7 +224,7 @@ pub async fn start(
     let front = ClientFront { listener: client_listener, connections_max };
     let (clients, session_arbiters) =
         client_side::start(settings, sessions, &placement, front, &raft, &kv);
-    http.open(&raft, &kv, &memory);
+    http.open(&raft, &kv, &memory, mailboxes);
     let mut arbiters = storage.arbiters;
     arbiters.extend(session_arbiters);
     let (log, failure) = (storage.log, storage.failure);

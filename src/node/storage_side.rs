@@ -14,14 +14,16 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::environment::Placement;
 use super::error::NodeError;
 use crate::actors::io::memory::MemoryBudget;
+use crate::actors::io::slow_operations::SlowOperations;
 use crate::actors::kv::{KvActor, KvPorts};
 use crate::actors::log::{LogActor, LogPorts};
-use crate::actors::messages::lifecycle::{NodeMustStop, StorageFailed};
+use crate::actors::messages::lifecycle::{NodeMustStop, Probe, StorageFailed};
+use crate::actors::prober::ProbedMailbox;
 use crate::actors::raft::RaftActor;
 use crate::actors::snapshot::reader::{SnapshotReaderActor, SnapshotReaderPorts};
 use crate::actors::snapshot::writer::{SnapshotWriterActor, SnapshotWriterPorts};
 use crate::kv::Store;
-use crate::metrics::NodeMetrics;
+use crate::metrics::{MailboxesMetrics, NodeMetrics};
 use crate::storage::{SnapshotFile, SnapshotFiles, Storage};
 use crate::types::NodeId;
 
@@ -53,6 +55,25 @@ pub(super) struct StorageSide {
     pub(super) must_stop: Recipient<NodeMustStop>,
 }
 
+impl StorageSide {
+    /// The mailboxes that a prober measures: those of these actors, and that of `raft`.
+    pub(super) fn mailboxes(
+        &self,
+        raft: &Addr<RaftActor>,
+        metrics: &MailboxesMetrics,
+    ) -> Vec<ProbedMailbox> {
+        let actors: [(&str, Recipient<Probe>); 5] = [
+            ("raft", raft.clone().recipient()),
+            ("kv", self.kv.clone().recipient()),
+            ("log", self.log.clone().recipient()),
+            ("snapshot_writer", self.snapshot_writer.clone().recipient()),
+            ("snapshot_reader", self.snapshot_reader.clone().recipient()),
+        ];
+        let probed = |(name, actor)| ProbedMailbox { actor, metrics: metrics.of(name) };
+        actors.into_iter().map(probed).collect()
+    }
+}
+
 /// Starts the actors; their answers go to `raft`.
 pub(super) fn start(
     opened: Opened,
@@ -60,6 +81,7 @@ pub(super) fn start(
     memory: &MemoryBudget,
     raft: &Addr<RaftActor>,
     metrics: &NodeMetrics,
+    slow: &SlowOperations,
 ) -> StorageSide {
     let (failed, failure) = unbounded_channel();
     let failure_actor = FailureActor { failed }.start();
@@ -105,7 +127,8 @@ pub(super) fn start(
         snapshots: snapshot_writer.clone().recipient(),
         memory: memory.clone(),
     };
-    let kv = KvActor::new(store, kv_ports).with_metrics(metrics.store.clone()).start();
+    let kv = KvActor::new(store, kv_ports).with_metrics(metrics.store.clone());
+    let kv = kv.with_slow_operations(slow.clone()).start();
     StorageSide { log, kv, snapshot_writer, snapshot_reader, arbiters, failure, must_stop }
 }
 

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::request::SnapshotQuery;
-use crate::kv;
+use crate::kv::{self, Query};
 use crate::raft::{MemberRequest, TransferTarget};
 use crate::types::LogIndex;
 
@@ -70,6 +70,27 @@ impl ClientRequest {
                 | ClientRequest::ReadApplied(_)
                 | ClientRequest::Renew { is_anywhere: true, .. }
         )
+    }
+
+    /// The name of the command, as docs/protocol.md has it. The commands of operators share one.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ClientRequest::Write(command) | ClientRequest::WriteAnywhere(command) => {
+                command.first().map_or("other", |operation| kv::operation_name(*operation))
+            }
+            ClientRequest::Read(query)
+            | ClientRequest::ReadAnywhere(query)
+            | ClientRequest::ReadApplied(query) => match query {
+                Query::Get { .. } => "get",
+                Query::GetMeta { .. } => "getm",
+                Query::Scan { .. } => "scan",
+                Query::Range(_) => "range",
+                Query::Transaction(_) => "commit",
+                _ => "lease",
+            },
+            ClientRequest::Renew { .. } => "renew",
+            _ => "other",
+        }
     }
 }
 

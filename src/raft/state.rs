@@ -357,6 +357,11 @@ impl Raft {
         }
     }
 
+    /// The end of the log on the own disk.
+    pub fn last_persisted_index(&self) -> LogIndex {
+        self.persistence.persisted_index()
+    }
+
     /// The newest entry known to be committed.
     pub fn commit_index(&self) -> LogIndex {
         self.commit_index

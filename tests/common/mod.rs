@@ -6,11 +6,14 @@
 // No test program uses all of this.
 #![allow(dead_code)]
 
+pub mod captured_log;
 pub mod clients;
 pub mod doors;
 pub mod gates;
 pub mod http;
 pub mod members;
+pub mod node_thread;
+pub mod slow_line;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

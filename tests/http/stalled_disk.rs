@@ -3,21 +3,17 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use coracle::clock::SystemClock;
-use coracle::config::{Overrides, Settings};
-use coracle::net::Tcp;
-use coracle::node::{self, Environment, Placement, Surroundings};
 use coracle::storage::{Disk, DiskFile, DiskLock, Named, OpenMode, RealDisk};
-use coracle::types::{Address, NodeId};
-use tokio::sync::oneshot;
 
 use crate::common::Cluster;
+use crate::common::captured_log;
 use crate::common::http::HttpPorts;
 use crate::common::members::BRISK;
+use crate::common::node_thread::{NodeThread, World};
+use crate::common::slow_line::assert_longest;
 
 /// Stops the syncs of a disk, and lets them go on.
 #[derive(Clone, Default)]
@@ -128,48 +124,24 @@ impl Disk for ValveDisk {
     }
 }
 
-/// A server on a thread of its own, with a valve before its disk.
+/// A server with a valve before its disk.
 struct Server {
     valve: Valve,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _thread: NodeThread,
 }
 
 impl Server {
     fn start(config: PathBuf, id: u64, http_port: u16) -> Server {
-        let (stop, stopped) = oneshot::channel();
         let valve = Valve::default();
-        let disk = ValveDisk { disk: Box::new(RealDisk), valve: valve.clone() };
-        let thread = std::thread::spawn(move || {
-            actix::System::new().block_on(async {
-                let http_listen = Some(Address { host: "127.0.0.1".to_owned(), port: http_port });
-                let overrides =
-                    Overrides { id: Some(NodeId(id)), http_listen, ..Overrides::default() };
-                let settings = Settings::load(&config, &overrides).unwrap();
-                let environment = Environment {
-                    network: Rc::new(Tcp),
-                    clock: Arc::new(SystemClock),
-                    disk: Box::new(disk),
-                    placement: Placement::Threads,
-                    surroundings: Surroundings::drawn(false).unwrap(),
-                    open_files_max: 1_024,
-                };
-                let node = node::start(&settings, NodeId(id), environment).await.unwrap();
-                // An error means that the test has failed.
-                let _ = stopped.await;
-                node.stop().await;
-            });
-        });
-        Server { valve, stop: Some(stop), thread: Some(thread) }
+        let disk = Box::new(ValveDisk { disk: Box::new(RealDisk), valve: valve.clone() });
+        let world = World { disk, http_port: Some(http_port), ..World::default() };
+        Server { valve, _thread: NodeThread::start(config, id, world) }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.valve.set_stalled(false);
-        drop(self.stop.take());
-        let joined = self.thread.take().expect("it is joined once").join();
-        assert!(joined.is_ok() || std::thread::panicking(), "the server has failed");
     }
 }
 
@@ -203,4 +175,49 @@ fn a_server_whose_disk_stands_still_is_not_ready_and_at_last_not_live() {
     server.valve.set_stalled(false);
     cluster.wait_for("a live server", || (ports.status(1, "/livez") == 200).then_some(()));
     cluster.wait_for("a ready server", is_ready);
+}
+
+/// A leader whose disk stands still for a while. The bound is 100 ms; the longest of the election
+/// timeouts is 600 ms, and the leader gives up after four of them.
+#[test]
+fn a_write_that_waits_for_the_disk_is_logged_and_counted_as_slow_by_the_disk() {
+    captured_log::begin();
+    let mut cluster = Cluster::prepare_like(3, "127.0.0.1", BRISK);
+    let ports = HttpPorts::draw(&cluster);
+    let server = Server::start(cluster.config(), 1, ports.port(1));
+    cluster.start_server(2);
+    cluster.start_server(3);
+    let slow = "client_slow_requests_total{command=\"set\",cause=\"disk\"}";
+    cluster.wait_for("a slow write", || {
+        lead(&cluster);
+        let mut client = cluster.connect(1).ok()?;
+        server.valve.set_stalled(true);
+        let sent = Instant::now();
+        client.send("set stalled 0 1\r\nv\r\n").ok()?;
+        while sent.elapsed() < Duration::from_millis(300) {
+            std::thread::yield_now();
+        }
+        server.valve.set_stalled(false);
+        // A busy machine may have had another leader meanwhile.
+        client.hear("set").ok()?;
+        (ports.series(1, slow)? >= 1.0).then_some(())
+    });
+    let words = ["took long command=set ", "key=stalled ", "cause=disk ", "node=1"];
+    let line = cluster.wait_for("the line", || captured_log::find(&words));
+    assert_longest(&line, "disk");
+}
+
+/// Server 1 leads.
+fn lead(cluster: &Cluster) {
+    cluster.wait_for("server 1 as the leader", || {
+        if cluster.status(1)?.get("role")? == "leader" {
+            return Some(());
+        }
+        let leader = cluster
+            .ids()
+            .into_iter()
+            .find(|id| cluster.status(*id).is_some_and(|status| status["role"] == "leader"))?;
+        let _ = cluster.connect(leader).and_then(|mut it| it.ask("leader transfer to 1\r\n"));
+        None
+    });
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::actors::messages::clients::ClientReply;
-use crate::kv::{self, Outcome, Query};
+use crate::kv::Outcome;
 use crate::metrics::ClientMetrics;
 use crate::protocol::{ClientRequest, Refusal};
 
@@ -20,11 +20,12 @@ impl RequestTimes {
         RequestTimes { metrics, begun: BTreeMap::new() }
     }
 
-    /// Commands are sent to RaftActor.
-    pub(super) fn begin(&mut self, requests: &[(u64, ClientRequest)]) {
+    /// Commands are sent to RaftActor. Returns the time.
+    pub(super) fn begin(&mut self, requests: &[(u64, ClientRequest)]) -> Duration {
         let now = self.metrics.now();
-        let begun = requests.iter().map(|(slot, request)| (*slot, (name_of(request), now)));
+        let begun = requests.iter().map(|(slot, request)| (*slot, (request.name(), now)));
         self.begun.extend(begun);
+        now
     }
 
     /// Commands are answered, or refused.
@@ -51,27 +52,6 @@ fn is_failure(reply: &ClientReply) -> bool {
         ClientReply::Refused(_) | ClientReply::TimedOut => true,
         ClientReply::Outcome(outcome) => matches!(outcome, Outcome::Full | Outcome::Busy),
         _ => false,
-    }
-}
-
-/// The name of a command, as docs/protocol.md has it.
-fn name_of(request: &ClientRequest) -> &'static str {
-    match request {
-        ClientRequest::Write(command) | ClientRequest::WriteAnywhere(command) => {
-            command.first().map_or("other", |operation| kv::operation_name(*operation))
-        }
-        ClientRequest::Read(query)
-        | ClientRequest::ReadAnywhere(query)
-        | ClientRequest::ReadApplied(query) => match query {
-            Query::Get { .. } => "get",
-            Query::GetMeta { .. } => "getm",
-            Query::Scan { .. } => "scan",
-            Query::Range(_) => "range",
-            Query::Transaction(_) => "commit",
-            _ => "lease",
-        },
-        ClientRequest::Renew { .. } => "renew",
-        _ => "other",
     }
 }
 

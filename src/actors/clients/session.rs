@@ -299,12 +299,13 @@ impl SessionActor {
             self.session.end_without_answers(&mut self.io);
             return;
         }
-        self.times.begin(&requests);
+        let arrived_at = Some(self.times.begin(&requests));
         // The window bounds the number of requests that are under way.
         self.ports.raft.do_send(ClientRequests {
             session: self.id,
             reply_to: Arc::clone(&self.reply_to),
             requests,
+            arrived_at,
             held,
         });
     }

@@ -1,5 +1,7 @@
 //! KvActor alone.
 
+mod slow;
+
 use std::sync::Arc;
 
 use actix::Addr;
@@ -30,7 +32,8 @@ impl Session {
 
     fn reply_handle(&self, slot: u64) -> ReplyHandle {
         let reply_to = Arc::clone(&self.port);
-        ReplyHandle { session: SessionId(self.id), slot, reply_to }
+        let times = OperationTimes::arrived("set", Duration::ZERO);
+        ReplyHandle { session: SessionId(self.id), slot, reply_to, times }
     }
 }
 

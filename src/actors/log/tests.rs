@@ -1,10 +1,13 @@
 //! LogActor alone, over a simulated disk.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::*;
+use crate::clock::Clock;
+use crate::metrics::NodeMetrics;
 use crate::storage::{DurableState, StorageOptions};
 use crate::testing::{Crash, Inbox, SimDisk, probe, settle};
 use crate::types::{Divergence, FormatRange, Incarnation, LogPosition, NodeId, Payload, Term};
@@ -18,6 +21,27 @@ struct Fixture {
     failed: Inbox<StorageFailed>,
     read_port: Recipient<EntriesRead>,
     read: Inbox<EntriesRead>,
+}
+
+/// The time at which every sync of a test ends.
+const SYNCED_AT: Duration = Duration::from_secs(7);
+
+/// A clock that stands still.
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn wall_ms(&self) -> u64 {
+        0
+    }
+
+    fn monotonic(&self) -> Duration {
+        SYNCED_AT
+    }
+}
+
+fn stopped_metrics() -> LogMetrics {
+    let clock: Arc<dyn Clock> = Arc::new(StoppedClock);
+    NodeMetrics::new(&clock).log
 }
 
 fn open(disk: &SimDisk) -> (Storage, DurableState) {
@@ -43,7 +67,7 @@ fn start() -> Fixture {
     let (compacted_port, compacted) = probe();
     let (hold_saved, held) = probe();
     let ports = LogPorts { raft, compacted: compacted_port, hold_saved, fatal };
-    let log = LogActor::new(storage, ports).start();
+    let log = LogActor::new(storage, ports).with_metrics(stopped_metrics()).start();
     Fixture { disk, log, persisted, compacted, held, failed, read_port, read }
 }
 
@@ -68,7 +92,7 @@ fn large_entries(indexes: std::ops::RangeInclusive<u64>, term: u64) -> Vec<Entry
 }
 
 fn persisted(seq: u64) -> LogPersisted {
-    LogPersisted { seq: PersistSeq(seq) }
+    LogPersisted { seq: PersistSeq(seq), synced_at: SYNCED_AT }
 }
 
 impl Fixture {

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Message, Recipient};
 
 use crate::actors::io::memory::Reservation;
+use crate::actors::io::operation_times::OperationTimes;
 use crate::kv;
 use crate::protocol::{
     ChangeWaited, ClientRequest, ForeignProtocol, MembersReport, Refusal, SnapshotAnswer,
@@ -26,6 +28,8 @@ pub struct ReplyHandle {
     pub slot: u64,
     /// The session's mailbox.
     pub reply_to: Arc<Recipient<ClientReplies>>,
+    /// The moments of the command's way so far.
+    pub times: OperationTimes,
 }
 
 impl fmt::Debug for ReplyHandle {
@@ -45,6 +49,9 @@ pub struct ClientRequests {
     pub reply_to: Arc<Recipient<ClientReplies>>,
     /// The commands, each with its slot.
     pub requests: Vec<(u64, ClientRequest)>,
+    /// The time at which the session had them, by the clock of the node; `None` counts from their
+    /// arrival at RaftActor.
+    pub arrived_at: Option<Duration>,
     /// The bytes of the writes among them, until RaftActor has counted them itself.
     pub held: Reservation,
 }

@@ -2,6 +2,7 @@
 
 use actix::Message;
 
+use crate::metrics::MailboxMetrics;
 use crate::raft::StopReason;
 use crate::storage::StorageError;
 
@@ -9,6 +10,15 @@ use crate::storage::StorageError;
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct Tick;
+
+/// Sent by ProberActor, once a second, to the actors of which a node has one each. It has no
+/// answer: the time that it waits in the mailbox is measured.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Probe {
+    /// The measurements of the mailbox that it goes through.
+    pub mailbox: MailboxMetrics,
+}
 
 /// Sent by `node` to RaftActor when the server stops: it is drained from now on. The answer comes
 /// when this node does not lead, or can hand over to nobody, and no command waits for the next

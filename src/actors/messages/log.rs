@@ -1,5 +1,7 @@
 //! The questions that LogActor answers, and its answers.
 
+use std::time::Duration;
+
 use actix::{Message, Recipient};
 
 use crate::raft::{Append, CompactLog, PersistSeq, ReadEntries, ResetLog};
@@ -35,6 +37,8 @@ pub enum LogCommand {
 pub struct LogPersisted {
     /// The number of the newest [`Append`] in the batch that was synced.
     pub seq: PersistSeq,
+    /// The time at which the sync had ended, by the clock of the node.
+    pub synced_at: Duration,
 }
 
 /// Sent to RaftActor: the answer to [`LogCommand::Compact`].

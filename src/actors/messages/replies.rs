@@ -18,7 +18,7 @@ pub struct Replies {
 impl Replies {
     /// Adds the reply to one command.
     pub fn add(&mut self, reply_handle: ReplyHandle, reply: ClientReply) {
-        let ReplyHandle { session, slot, reply_to } = reply_handle;
+        let ReplyHandle { session, slot, reply_to, .. } = reply_handle;
         let place = *self.places.entry(session).or_insert(self.by_session.len());
         if place == self.by_session.len() {
             self.by_session.push((reply_to, ClientReplies { replies: Vec::new() }));

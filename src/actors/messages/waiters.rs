@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::actors::io::operation_times::OperationTimes;
 use crate::actors::messages::clients::{ClientReply, ReplyHandle, SessionId};
 use crate::actors::messages::replies::Replies;
 use crate::kv;
@@ -38,6 +39,21 @@ impl Waiters {
             Waiters::Renewals(renewals) => (None, &renewals[..]),
         };
         one.into_iter().chain(renewals.iter().map(|(_, reply_handle)| reply_handle))
+    }
+
+    /// The moments of each command's way.
+    pub fn times(&self) -> impl Iterator<Item = &OperationTimes> {
+        self.handles().map(|reply_handle| &reply_handle.times)
+    }
+
+    /// Notes a moment of the way of each command.
+    pub fn note(&mut self, mut note: impl FnMut(&mut OperationTimes)) {
+        match self {
+            Waiters::One(reply_handle) => note(&mut reply_handle.times),
+            Waiters::Renewals(renewals) => {
+                renewals.iter_mut().for_each(|(_, reply_handle)| note(&mut reply_handle.times));
+            }
+        }
     }
 
     /// The session of each command.

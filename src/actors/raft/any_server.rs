@@ -14,8 +14,10 @@ use bytes::Bytes;
 use super::RaftActor;
 use super::forwards::SentCommand;
 use super::held::HeldCommand;
+use super::moments::end_of;
 use super::order::{Kind, kind_of};
 use super::pending::PendingRead;
+use crate::actors::io::slow_operations::{OperationEnd, Subject};
 use crate::actors::messages::clients::{ClientReply, ReplyHandle, SessionId};
 use crate::actors::messages::kv::ApplyTask;
 use crate::actors::messages::replies::{Replies, reply};
@@ -63,7 +65,7 @@ impl RaftActor {
     pub(super) fn forward(
         &mut self,
         command: Bytes,
-        waiters: Waiters,
+        mut waiters: Waiters,
         expires_at_tick: u64,
     ) -> Result<(), Refusal> {
         let Some(to) = self.raft.forwards_to().filter(|_| self.can_forward()) else {
@@ -77,6 +79,7 @@ impl RaftActor {
         for session in waiters.sessions() {
             self.pending.order.begin(session, Kind::Write);
         }
+        waiters.note(|times| times.forward(self.pending.moments.now));
         let (is_refused, is_overtaken) = (false, false);
         let sent = SentCommand { to, command, waiters, expires_at_tick, is_refused, is_overtaken };
         self.pending.forwards.add(number, sent);
@@ -111,7 +114,8 @@ impl RaftActor {
         if is_tracked {
             self.pending.order.begin(reply_handle.session, Kind::Read);
         }
-        let reply_handle = reply_handle.clone();
+        let mut reply_handle = reply_handle.clone();
+        reply_handle.times.read(self.pending.moments.now);
         let is_anywhere = true;
         let read = PendingRead { query, reply_handle, expires_at_tick, is_anywhere, is_tracked };
         self.pending.add_read(token, read);
@@ -135,7 +139,9 @@ impl RaftActor {
             return self.read(query, reply_handle, expires_at_tick, true);
         }
         let (read_index, now_ms) = (LogIndex(0), self.raft.store_time_ms());
-        let reply_handle = reply_handle.clone();
+        let mut reply_handle = reply_handle.clone();
+        reply_handle.times.read(self.pending.moments.now);
+        reply_handle.times.release(self.pending.moments.now);
         let task = ApplyTask::Read { query, read_index, now_ms, reply_handle };
         self.pending.at_once.push(task);
         Ok(())
@@ -155,6 +161,7 @@ impl RaftActor {
             return;
         }
         self.end_read(&read);
+        self.pending.moments.end_read(&read.reply_handle, OperationEnd::Refused, &read.query);
         let refusal = self.not_leader();
         let refusal = self.refusal_to(read.is_anywhere, refusal);
         reply(read.reply_handle, ClientReply::Refused(refusal));
@@ -179,6 +186,7 @@ impl RaftActor {
         let mut replies = Replies::default();
         for waiters in all {
             self.end_writes(&waiters);
+            self.pending.moments.end_write(&waiters, end_of(answer), Subject::Unknown);
             waiters.answer_all(answer, &mut replies);
         }
         replies.send();
@@ -223,10 +231,11 @@ impl RaftActor {
     /// An entry is passed to the store. Returns those who wait for its outcome.
     pub(super) fn take_forwarded_waiters(&mut self, position: LogPosition) -> Option<Waiters> {
         let mut lost = Vec::new();
-        let waiters = self.pending.forwards.on_entry(position, &mut lost);
+        let mut waiters = self.pending.forwards.on_entry(position, &mut lost);
         self.refuse_forwards(lost);
-        if let Some(waiters) = &waiters {
+        if let Some(waiters) = &mut waiters {
             self.end_writes(waiters);
+            waiters.note(|times| times.release(self.pending.moments.now));
         }
         waiters
     }
@@ -301,8 +310,9 @@ impl RaftActor {
                 self.start(request, &reply_handle, expires_at_tick, ctx)
             };
             if let Err(refusal) = outcome {
-                let refusal = self.refusal_to(is_anywhere, refusal);
-                refused.add(reply_handle, ClientReply::Refused(refusal));
+                let refusal = ClientReply::Refused(self.refusal_to(is_anywhere, refusal));
+                self.pending.moments.end_refused(&reply_handle, &refusal);
+                refused.add(reply_handle, refusal);
             }
         }
         refused.send();
@@ -360,7 +370,7 @@ impl RaftActor {
         let bytes = command.len() as u64;
         match self.raft.propose(Payload::Command(command)) {
             Ok(index) => {
-                self.pending.here.add_entry(index, bytes);
+                self.pending.here.add_entry(index, bytes, self.pending.moments.now);
                 ForwardOutcome::Appended(index)
             }
             Err(_) => ForwardOutcome::NotLeader,

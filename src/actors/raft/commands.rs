@@ -180,11 +180,10 @@ impl RaftActor {
             self.upkeep.observation.on_failed(ProposalFailure::Busy, 1);
             return Err(self.busy_or_not_leader());
         }
-        let bytes = command.len() as u64;
-        let proposed = self.raft.propose(Payload::Command(command));
+        let proposed = self.raft.propose(Payload::Command(command.clone()));
         let index = proposed.map_err(|_| self.not_leader())?;
         self.overtake_forwards(waiters.sessions());
-        let write = PendingWrite { term: self.raft.term(), waiters, bytes, expires_at_tick };
+        let write = PendingWrite { term: self.raft.term(), waiters, command, expires_at_tick };
         self.pending.add_write(index, write);
         Ok(())
     }
@@ -248,7 +247,8 @@ impl RaftActor {
         let after = self.pending.last_proposed(reply_handle.session);
         let token = self.pending.next_token();
         self.raft.read(token, after).map_err(|_| self.not_leader())?;
-        let (reply_handle, is_tracked) = (reply_handle.clone(), false);
+        let (mut reply_handle, is_tracked) = (reply_handle.clone(), false);
+        reply_handle.times.read(self.pending.moments.now);
         let read = PendingRead { query, reply_handle, expires_at_tick, is_anywhere, is_tracked };
         self.pending.add_read(token, read);
         Ok(())

@@ -210,6 +210,9 @@ impl RaftActor {
             let position = entry.position();
             let forwarded = self.take_forwarded_waiters(position);
             let waiters = self.pending.take_write(position).or(forwarded);
+            if waiters.is_none() {
+                self.pending.end_forwarded_here(&entry);
+            }
             ApplyTask::Entry { entry, waiters }
         }));
     }
@@ -217,7 +220,8 @@ impl RaftActor {
     fn add_read(&mut self, token: ReadToken, read_index: LogIndex, tasks: &mut Vec<ApplyTask>) {
         if let Some(read) = self.pending.take_read(token) {
             self.end_read(&read);
-            let PendingRead { query, reply_handle, .. } = read;
+            let PendingRead { query, mut reply_handle, .. } = read;
+            reply_handle.times.release(self.pending.moments.now);
             let now_ms = self.raft.store_time_ms();
             tasks.push(ApplyTask::Read { query, read_index, now_ms, reply_handle });
         } else if let Some(reply_handle) = self.backups.take_begin(token) {

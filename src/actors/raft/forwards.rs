@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeBounds;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -257,11 +258,18 @@ fn take_where<K: Copy + Ord, V>(
     keys.into_iter().filter_map(|key| map.remove(&key)).collect()
 }
 
+/// A command of a peer's client that is an entry of the log.
+struct EntryHere {
+    index: LogIndex,
+    bytes: u64,
+    arrived_at: Duration,
+}
+
 /// The commands that peers have forwarded to this node.
 #[derive(Default)]
 pub(super) struct ForwardedHere {
-    /// The entries of the log that are not applied, each with its bytes.
-    entries: VecDeque<(LogIndex, u64)>,
+    /// The entries of the log that are not applied, by rising index.
+    entries: VecDeque<EntryHere>,
     /// The commands that wait for the end of a transfer, each with the tick at which its time is
     /// over.
     held: VecDeque<(ForwardedCommand, u64)>,
@@ -280,15 +288,21 @@ impl ForwardedHere {
         self.bytes
     }
 
-    /// Adds a command that is the entry at `index`.
-    pub(super) fn add_entry(&mut self, index: LogIndex, bytes: u64) {
+    /// Adds a command that is the entry at `index`, and came just now.
+    pub(super) fn add_entry(&mut self, index: LogIndex, bytes: u64, now: Duration) {
         self.bytes += bytes;
-        self.entries.push_back((index, bytes));
+        self.entries.push_back(EntryHere { index, bytes, arrived_at: now });
+    }
+
+    /// The time at which the command came that is the entry at `index`; `None` if none is.
+    pub(super) fn arrived_at(&self, index: LogIndex) -> Option<Duration> {
+        let place = self.entries.binary_search_by_key(&index, |entry| entry.index).ok()?;
+        self.entries.get(place).map(|entry| entry.arrived_at)
     }
 
     /// Everything up to `last_applied` is applied.
     pub(super) fn on_applied(&mut self, last_applied: LogIndex) {
-        while let Some(&(index, bytes)) = self.entries.front()
+        while let Some(&EntryHere { index, bytes, .. }) = self.entries.front()
             && index <= last_applied
         {
             self.entries.pop_front();
@@ -298,8 +312,8 @@ impl ForwardedHere {
 
     /// The leadership is over: what is not applied is no longer this node's concern.
     pub(super) fn lose_entries(&mut self) {
-        for (_, bytes) in self.entries.drain(..) {
-            self.bytes -= bytes;
+        for entry in self.entries.drain(..) {
+            self.bytes -= entry.bytes;
         }
     }
 

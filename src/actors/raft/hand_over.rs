@@ -80,8 +80,9 @@ impl RaftActor {
             // forwarded; it is held again if no leader is known to forward it to.
             let outcome = self.start(request, &reply_handle, expires_at_tick, ctx);
             if let Err(refusal) = outcome {
-                let refusal = self.refusal_to(is_anywhere, refusal);
-                refused.add(reply_handle, ClientReply::Refused(refusal));
+                let refusal = ClientReply::Refused(self.refusal_to(is_anywhere, refusal));
+                self.pending.moments.end_refused(&reply_handle, &refusal);
+                refused.add(reply_handle, refusal);
             }
         }
         self.pending.order.put_back(in_order);
@@ -94,6 +95,7 @@ impl RaftActor {
     pub(super) fn time_out_held(&mut self) {
         let mut replies = Replies::default();
         for command in self.pending.held.take_expired(self.ticks) {
+            self.pending.moments.end_request(&command.reply_handle, &command.request);
             let refusal = self.waited_too_long(command.is_anywhere());
             replies.add(command.reply_handle, ClientReply::Refused(refusal));
         }

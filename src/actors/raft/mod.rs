@@ -8,6 +8,7 @@
 //! |---|---|---|---|
 //! | [`ClientRequests`] | SessionActor | `ClientReplies` | SessionActor |
 //! | [`Tick`] | TickerActor | | |
+//! | [`Probe`] | ProberActor | | |
 //! | `HandOver` | `node` | | |
 //! | [`PeerEvent`] | PeerSessionActor | [`SendRpc`] (responses) | PeerSessionActor |
 //! | [`PeerEvent`] | PeerLinkActor | [`SendRpc`] (requests for votes) | PeerLinkActor |
@@ -35,6 +36,8 @@
 //! | `held` | the commands that wait while the leadership is handed over |
 //! | `any_server` | reads and writes at a node that does not lead (docs/adr/0031) |
 //! | `forwards` | the commands on their way to the leader, and those from peers |
+//! | `moments`, `batches` | the moments of commands on their way, and of batches of entries |
+//! | `log_ages` | for how long a peer has lacked what it lacks |
 //! | `observation`, `observed` | its measurements, and when they are taken |
 //! | `order` | the order of a session's commands on a node that does not lead |
 //! | `renewals` | the renewals of leases that share an entry |
@@ -52,6 +55,7 @@
 
 mod any_server;
 mod backups;
+mod batches;
 mod commands;
 mod disk_stall;
 mod effects;
@@ -61,8 +65,10 @@ mod hand_over;
 mod held;
 mod history;
 mod lines;
+mod log_ages;
 mod member_commands;
 mod members;
+mod moments;
 mod observation;
 mod observed;
 mod order;
@@ -79,9 +85,10 @@ use std::sync::Arc;
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
 
 use crate::actors::io::memory::Reservation;
+use crate::actors::io::operation_times::OperationTimes;
 use crate::actors::messages::clients::{ClientReply, ClientRequests, ReplyHandle};
 use crate::actors::messages::kv::{Applied, Apply, DigestRead, StoreCorrupted};
-use crate::actors::messages::lifecycle::{NodeMustStop, Tick};
+use crate::actors::messages::lifecycle::{NodeMustStop, Probe, Tick};
 use crate::actors::messages::log::{
     EntriesRead, HoldSaved, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
 };
@@ -241,11 +248,14 @@ impl Handler<ClientRequests> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, message: ClientRequests, ctx: &mut Context<Self>) {
-        let ClientRequests { session, reply_to, requests, held } = message;
+        let ClientRequests { session, reply_to, requests, arrived_at, held } = message;
         self.update_clock();
         let mut refused = Replies::default();
+        let arrived_at = arrived_at.unwrap_or(self.pending.moments.now);
         for (slot, request) in requests {
-            let reply_handle = ReplyHandle { session, slot, reply_to: Arc::clone(&reply_to) };
+            let times = OperationTimes::arrived(request.name(), arrived_at);
+            let reply_handle =
+                ReplyHandle { session, slot, reply_to: Arc::clone(&reply_to), times };
             if let Err(refusal) = self.accept(request, &reply_handle, ctx) {
                 refused.add(reply_handle, ClientReply::Refused(refusal));
             }
@@ -270,6 +280,14 @@ impl Handler<Tick> for RaftActor {
         self.time_out();
         self.observe_tick();
         self.flush_soon(ctx);
+    }
+}
+
+impl Handler<Probe> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, Probe { mailbox }: Probe, _ctx: &mut Context<Self>) {
+        mailbox.end();
     }
 }
 
@@ -361,6 +379,8 @@ impl Handler<LogPersisted> for RaftActor {
     fn handle(&mut self, message: LogPersisted, ctx: &mut Context<Self>) {
         self.update_clock();
         self.raft.on_persisted(message.seq);
+        let persisted = self.raft.last_persisted_index();
+        self.pending.moments.batches.persist(persisted, message.synced_at);
         self.flush_soon(ctx);
     }
 }
@@ -380,6 +400,7 @@ impl Handler<Applied> for RaftActor {
 
     fn handle(&mut self, message: Applied, ctx: &mut Context<Self>) {
         self.update_clock();
+        self.upkeep.observation.on_applied(message.last_applied, self.pending.moments.now);
         self.upkeep.expiry.on_applied(&message);
         self.upkeep.history.on_applied(&message);
         self.pending.on_applied(message.last_applied).send();
@@ -518,7 +539,9 @@ impl Handler<Flush> for RaftActor {
 impl RaftActor {
     /// Tells the core the time. Every handler calls it before the core gets its event.
     fn update_clock(&mut self) {
-        self.raft.set_now(self.clock.monotonic());
+        let now = self.clock.monotonic();
+        self.pending.moments.now = now;
+        self.raft.set_now(now);
     }
 
     /// Refuses the commands whose time is over. The core forgets the reads among them: a read

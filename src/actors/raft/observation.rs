@@ -1,25 +1,22 @@
 //! The measurements of RaftActor: they change nothing of what it does.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::metrics::{PeersMetrics, ProposalFailure, RaftMetrics, RaftState};
+use super::batches::{Batches, Unapplied};
+use super::log_ages::LogAges;
+use crate::metrics::{LeadersView, PeersMetrics, ProposalFailure, RaftMetrics, RaftState};
 use crate::raft::{Event, MembersStatus};
 use crate::types::LogIndex;
-
-/// Maximum number of batches whose commit is waited for. Those beyond it are not measured.
-const BATCHES_MAX: usize = 4096;
 
 /// The metrics of RaftActor, and the facts that it remembers for them.
 #[derive(Default)]
 pub(super) struct Observation {
     metrics: RaftMetrics,
     peers: PeersMetrics,
-    /// As the leader: the last entry of each batch that is not committed, and when it was
-    /// proposed. By rising index.
-    uncommitted: VecDeque<(LogIndex, Duration)>,
-    /// The last entry that was looked at.
-    seen: LogIndex,
+    /// The committed entries that the store has yet to apply.
+    unapplied: Unapplied,
+    /// As the leader: the ages of the entries.
+    ages: LogAges,
 }
 
 impl Observation {
@@ -35,16 +32,19 @@ impl Observation {
         self.metrics.on_batch(messages);
     }
 
-    /// Takes the leader's view of the members.
-    pub(super) fn on_members(&self, status: &MembersStatus) {
+    /// Takes the leader's view of the members, of a log that ends with `last`.
+    pub(super) fn on_members(&self, status: &MembersStatus, last: LogIndex, now: Duration) {
         self.metrics.set_tolerance(status.tolerance);
         if !status.is_leader {
             return self.peers.end_views();
         }
         for (id, view) in &status.peers {
             if let Some(peer) = self.peers.find(*id) {
-                let unheard = view.seen_ms.map(Duration::from_millis);
-                peer.set_view(Some(view.behind_entries), unheard);
+                peer.set_view(&LeadersView {
+                    lag_entries: Some(view.behind_entries),
+                    unheard: view.seen_ms.map(Duration::from_millis),
+                    behind: Some(self.ages.age_after(view.match_index, last, now)),
+                });
             }
         }
     }
@@ -59,28 +59,34 @@ impl Observation {
         self.metrics.on_tick(state);
     }
 
-    /// Takes the ends of the log and of its committed part after a batch.
+    /// Notes the end of a leader's log, by whose age its peers are known to be behind.
+    pub(super) fn note_age(&mut self, leads: bool, last: LogIndex, now: Duration) {
+        if leads {
+            self.ages.note(last, now);
+        } else {
+            self.ages.clear();
+        }
+    }
+
+    /// Measures the batches of which everything is committed.
     pub(super) fn on_executed(
         &mut self,
-        leads: bool,
-        last: LogIndex,
+        batches: &mut Batches,
         committed: LogIndex,
         now: Duration,
     ) {
-        if !leads {
-            self.uncommitted.clear();
-            self.seen = last;
-            return;
+        self.unapplied.commit(committed, now);
+        self.metrics.set_unapplied_since(self.unapplied.oldest());
+        batches.commit(committed, |handed_over_at| {
+            self.metrics.on_committed(now.saturating_sub(handed_over_at));
+        });
+    }
+
+    /// The store has applied everything up to `last_applied`.
+    pub(super) fn on_applied(&mut self, last_applied: LogIndex, now: Duration) {
+        while let Some(committed_at) = self.unapplied.pop_applied(last_applied) {
+            self.metrics.on_applied(now.saturating_sub(committed_at));
         }
-        if last > self.seen && self.uncommitted.len() < BATCHES_MAX {
-            self.uncommitted.push_back((last, now));
-        }
-        self.seen = last;
-        while let Some((index, proposed)) = self.uncommitted.front()
-            && *index <= committed
-        {
-            self.metrics.on_committed(now.saturating_sub(*proposed));
-            self.uncommitted.pop_front();
-        }
+        self.metrics.set_unapplied_since(self.unapplied.oldest());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::RaftActor;
 use super::observation::Observation;
+use crate::actors::io::slow_operations::SlowOperations;
 use crate::metrics::{LogMetrics, PeersMetrics, RaftMetrics, RaftState};
 use crate::raft::Role;
 
@@ -24,11 +25,20 @@ impl RaftActor {
         self
     }
 
+    /// Judges the commands that end here without an answer of the store.
+    #[must_use]
+    pub fn with_slow_operations(mut self, slow: SlowOperations) -> RaftActor {
+        self.pending.moments.slow = slow;
+        self
+    }
+
     /// Shows the state at a tick.
     pub(super) fn observe_tick(&mut self) {
         self.upkeep.lines.look_at_disk(self.raft.id());
+        let (last, now) = (self.raft.last_log().index, self.pending.moments.now);
+        self.upkeep.observation.note_age(self.raft.role() == Role::Leader, last, now);
         if self.ticks.is_multiple_of(MEMBERS_TICKS) {
-            self.upkeep.observation.on_members(&self.raft.members_status());
+            self.upkeep.observation.on_members(&self.raft.members_status(), last, now);
         }
         self.upkeep.observation.on_tick(&RaftState {
             role: self.raft.role(),
@@ -47,9 +57,14 @@ impl RaftActor {
 
     /// Measures the commits, after the effects of a batch.
     pub(super) fn observe_batch(&mut self) {
-        let leads = self.raft.role() == Role::Leader;
         let (last, committed) = (self.raft.last_log().index, self.raft.commit_index());
         let now = self.clock.monotonic();
-        self.upkeep.observation.on_executed(leads, last, committed, now);
+        let batches = &mut self.pending.moments.batches;
+        if self.raft.role() == Role::Leader {
+            batches.hand_over(last, now);
+        } else {
+            batches.clear(last);
+        }
+        self.upkeep.observation.on_executed(batches, committed, now);
     }
 }

@@ -7,19 +7,24 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use bytes::Bytes;
+
+use crate::actors::io::operation_times::OperationTimes;
+use crate::actors::io::slow_operations::{OperationEnd, Subject};
 use crate::actors::messages::clients::{ClientReply, ReplyHandle, SessionId};
 use crate::actors::messages::kv::ApplyTask;
 use crate::actors::messages::replies::Replies;
 use crate::actors::messages::waiters::Waiters;
 use crate::actors::raft::forwards::{ForwardedHere, Forwards};
 use crate::actors::raft::held::HeldCommands;
+use crate::actors::raft::moments::Moments;
 use crate::actors::raft::order::{Kind, SessionOrder};
 use crate::actors::raft::renewals::Renewals;
 use crate::actors::raft::settings::RaftActorSettings;
-use crate::kv::Query;
+use crate::kv::{self, Query};
 use crate::protocol::Refusal;
 use crate::raft::ReadToken;
-use crate::types::{LogIndex, LogPosition, Term};
+use crate::types::{Entry, LogIndex, LogPosition, Payload, Term};
 
 /// Memory in bytes that a command uses in addition to its own bytes: here, in the core and in
 /// the queues of log and peers.
@@ -30,8 +35,14 @@ pub(super) struct PendingWrite {
     /// The term of the entry, which together with the index identifies it.
     pub(super) term: Term,
     pub(super) waiters: Waiters,
-    pub(super) bytes: u64,
+    pub(super) command: Bytes,
     pub(super) expires_at_tick: u64,
+}
+
+impl PendingWrite {
+    fn bytes(&self) -> u64 {
+        self.command.len() as u64
+    }
 }
 
 /// A write that has timed out and is neither applied nor lost. It keeps its place in the
@@ -83,6 +94,8 @@ pub(super) struct PendingCommands {
     last_proposed: HashMap<SessionId, LogIndex>,
     /// The highest value in `last_proposed`.
     last_proposed_max: LogIndex,
+    /// The moments of the commands' way.
+    pub(super) moments: Moments,
 }
 
 impl PendingCommands {
@@ -120,7 +133,7 @@ impl PendingCommands {
             self.last_proposed.insert(session, index);
         }
         self.last_proposed_max = index;
-        self.write_bytes += write.bytes;
+        self.write_bytes += write.bytes();
         self.writes.insert(index, write);
     }
 
@@ -149,7 +162,26 @@ impl PendingCommands {
         if write.term != position.term {
             return None;
         }
-        self.remove_write(position.index).map(|write| write.waiters)
+        let mut waiters = self.remove_write(position.index)?.waiters;
+        waiters.note(|times| {
+            self.moments.note_batch(position.index, times);
+            times.release(self.moments.now);
+        });
+        Some(waiters)
+    }
+
+    /// An entry is given to the store. If a peer has forwarded it, that peer answers its client,
+    /// and does not know where the time went here.
+    pub(super) fn end_forwarded_here(&self, entry: &Entry) {
+        if let Payload::Command(command) = &entry.payload
+            && let Some(arrived_at) = self.here.arrived_at(entry.index)
+        {
+            let name = command.first().map_or("other", |operation| kv::operation_name(*operation));
+            let mut times = OperationTimes::arrived(name, arrived_at);
+            self.moments.note_batch(entry.index, &mut times);
+            let (now, end) = (self.moments.now, OperationEnd::Committed);
+            self.moments.slow.judge(&times, now, end, Subject::Write(command));
+        }
     }
 
     /// Removes the read of this token; `None` when it has timed out.
@@ -199,7 +231,11 @@ impl PendingCommands {
             && first.expires_at_tick <= tick
         {
             if let Some(write) = self.writes.remove(&index) {
-                let PendingWrite { waiters, bytes, .. } = write;
+                let bytes = write.bytes();
+                let PendingWrite { mut waiters, command, .. } = write;
+                waiters.note(|times| self.moments.note_batch(index, times));
+                let subject = Subject::Write(&command);
+                self.moments.end_write(&waiters, OperationEnd::TimedOut, subject);
                 let reply_handle = match waiters {
                     Waiters::One(reply_handle) => {
                         replies.add(reply_handle.clone(), ClientReply::TimedOut);
@@ -218,7 +254,8 @@ impl PendingCommands {
             && first.get().expires_at_tick <= tick
         {
             cancelled.push(*first.key());
-            let PendingRead { reply_handle, is_tracked, .. } = first.remove();
+            let PendingRead { query, reply_handle, is_tracked, .. } = first.remove();
+            self.moments.end_read(&reply_handle, OperationEnd::TimedOut, &query);
             if is_tracked {
                 self.order.end(reply_handle.session, Kind::Read);
             }
@@ -236,7 +273,11 @@ impl PendingCommands {
         {
             if let Some(write) = self.remove_write(index) {
                 let lost = ClientReply::Refused(Refusal::LeadershipLost);
-                write.waiters.answer_all(&lost, &mut replies);
+                let PendingWrite { mut waiters, command, .. } = write;
+                waiters.note(|times| self.moments.note_batch(index, times));
+                let subject = Subject::Write(&command);
+                self.moments.end_write(&waiters, OperationEnd::Lost, subject);
+                waiters.answer_all(&lost, &mut replies);
             }
         }
         self.here.lose_entries();
@@ -247,7 +288,7 @@ impl PendingCommands {
 
     fn remove_write(&mut self, index: LogIndex) -> Option<PendingWrite> {
         let write = self.writes.remove(&index)?;
-        self.write_bytes -= write.bytes;
+        self.write_bytes -= write.bytes();
         Some(write)
     }
 }

@@ -7,6 +7,7 @@ mod expiry;
 mod leases;
 mod members;
 mod peers;
+mod slow;
 mod snapshots;
 mod stops;
 mod time_outs;
@@ -27,6 +28,7 @@ use crate::actors::messages::clients::{ClientReplies, SessionId};
 use crate::actors::messages::kv::ApplyTask;
 use crate::actors::messages::replication::ReplicationCommand;
 use crate::kv::{HistoryLimits, Query};
+use crate::metrics::NodeMetrics;
 use crate::protocol::{ClientRequest, Refusal};
 use crate::raft::{
     Append, AppendEntries, AppendResult, CompactLog, Envelope, PersistSeq, PreVoteResponse,
@@ -113,6 +115,7 @@ struct Fixture {
     replicators: BTreeMap<NodeId, Inbox<ReplicationCommand>>,
     announced: Inbox<Announce>,
     stops: Inbox<NodeMustStop>,
+    metrics: NodeMetrics,
 }
 
 impl Fixture {
@@ -154,6 +157,8 @@ impl Fixture {
         }
         let clock = Arc::new(TestClock::default());
         let memory = MemoryBudget::new(1 << 20);
+        let node_clock: Arc<dyn Clock> = clock.clone();
+        let metrics = NodeMetrics::new(&node_clock);
         let actor = RaftActor::new(
             raft,
             RaftPorts {
@@ -175,10 +180,10 @@ impl Fixture {
                 history: HistoryLimits::default(),
                 unseen_ms: 200,
             },
-            Arc::clone(&clock) as Arc<dyn Clock>,
+            node_clock,
         );
         Fixture {
-            raft: actor.start(),
+            raft: slow::judged(actor, &metrics).start(),
             clock,
             memory,
             log: log_inbox,
@@ -192,6 +197,7 @@ impl Fixture {
             replicators,
             announced,
             stops,
+            metrics,
         }
     }
 
@@ -257,7 +263,8 @@ impl Fixture {
     }
 
     async fn persisted(&self, seq: u64) {
-        self.raft.do_send(LogPersisted { seq: PersistSeq(seq) });
+        let synced_at = self.clock.monotonic();
+        self.raft.do_send(LogPersisted { seq: PersistSeq(seq), synced_at });
         settle().await;
     }
 
@@ -291,7 +298,8 @@ impl Fixture {
     async fn request(&self, client: &Client, requests: Vec<(u64, ClientRequest)>) {
         let reply_to = Arc::clone(&client.port);
         let held = self.memory.reserve(0);
-        self.raft.do_send(ClientRequests { session: client.session, reply_to, requests, held });
+        let (session, arrived_at) = (client.session, Some(self.clock.monotonic()));
+        self.raft.do_send(ClientRequests { session, reply_to, requests, arrived_at, held });
         settle().await;
     }
 
@@ -433,7 +441,8 @@ async fn one_drain_of_the_mailbox_is_one_append_and_one_message_a_peer() {
         let reply_to = Arc::clone(&client.port);
         let requests = vec![(1, write())];
         let held = f.memory.reserve(0);
-        f.raft.do_send(ClientRequests { session: client.session, reply_to, requests, held });
+        let (session, arrived_at) = (client.session, None);
+        f.raft.do_send(ClientRequests { session, reply_to, requests, arrived_at, held });
     }
     settle().await;
     let appends = f.appends();
@@ -668,7 +677,8 @@ async fn a_session_that_is_gone_does_not_disturb_the_others() {
     drop(replies);
     let stays = Client::new(2);
     let (requests, held) = (vec![(1, write())], f.memory.reserve(7));
-    f.raft.do_send(ClientRequests { session, reply_to: port, requests, held });
+    let arrived_at = None;
+    f.raft.do_send(ClientRequests { session, reply_to: port, requests, arrived_at, held });
     f.request(&stays, vec![(1, write())]).await;
     assert_eq!(stays.refusals().len(), 1);
 }

@@ -6,6 +6,7 @@
 //! | [`ReadSnapshotRequest`] | ReplicatorActor | [`SnapshotRead`] | the sender |
 //! | [`QuerySnapshots`] | RaftActor | [`SnapshotsQueried`] | the sender |
 //! | [`WriterReport`] | SnapshotWriterActor | | |
+//! | [`Probe`] | ProberActor | | |
 //! | a file is damaged or gone | | [`SnapshotUnreadable`] | SnapshotWriterActor |
 //! | an error of the disk | | [`StorageFailed`] | `node` |
 //!
@@ -22,7 +23,7 @@ use std::io;
 use actix::{Actor, Context, Handler, Recipient};
 use bytes::Bytes;
 
-use crate::actors::messages::lifecycle::StorageFailed;
+use crate::actors::messages::lifecycle::{Probe, StorageFailed};
 use crate::actors::messages::snapshots::{
     QuerySnapshots, ReadSnapshotRequest, SnapshotRead, SnapshotUnreadable, SnapshotsQueried,
     StoredSnapshot, WriterReport,
@@ -117,6 +118,14 @@ impl Handler<QuerySnapshots> for SnapshotReaderActor {
         };
         let answer = answer.unwrap_or(SnapshotAnswer::NotFound);
         reply_to.do_send(SnapshotsQueried { ticket, answer });
+    }
+}
+
+impl Handler<Probe> for SnapshotReaderActor {
+    type Result = ();
+
+    fn handle(&mut self, Probe { mailbox }: Probe, _ctx: &mut Context<Self>) {
+        mailbox.end();
     }
 }
 

@@ -7,6 +7,7 @@
 //! | [`StoreCommand`]: `DropStore` | KvActor | | |
 //! | [`ReceiveSnapshot`] | RaftActor | [`PieceReceived`], [`SnapshotReceived`] | RaftActor |
 //! | [`SnapshotUnreadable`] | SnapshotReaderActor | [`SnapshotLost`] | RaftActor |
+//! | [`Probe`] | ProberActor | | |
 //! | a file was stored | | [`WriterReport`] | SnapshotReaderActor |
 //! | an error of the disk, a snapshot of an unknown format | | [`StorageFailed`] | `node` |
 //! | a record that is not what was written | | [`StoreCorrupted`] | RaftActor |
@@ -30,7 +31,7 @@ use log::Level;
 
 use super::load::{LoadError, load};
 use crate::actors::messages::kv::StoreCorrupted;
-use crate::actors::messages::lifecycle::StorageFailed;
+use crate::actors::messages::lifecycle::{Probe, StorageFailed};
 use crate::actors::messages::snapshots::{
     PieceReceived, SnapshotLost, SnapshotReceived, SnapshotUnreadable, SnapshotWritten,
     StoreCommand, StoredSnapshot, WriteSnapshot, WriterReport,
@@ -168,6 +169,14 @@ impl Handler<ReceiveSnapshot> for SnapshotWriterActor {
                 self.ports.piece.do_send(answer);
             }
         }
+    }
+}
+
+impl Handler<Probe> for SnapshotWriterActor {
+    type Result = ();
+
+    fn handle(&mut self, Probe { mailbox }: Probe, _ctx: &mut Context<Self>) {
+        mailbox.end();
     }
 }
 

@@ -34,3 +34,17 @@ async fn ticks_keep_the_time_except_for_a_pause() {
     pass(1).await;
     assert_eq!(ticks.drain().len(), 1, "and on as before");
 }
+
+#[actix::test]
+async fn a_tick_that_comes_late_shows_for_how_long_the_thread_was_busy() {
+    tokio::time::pause();
+    let (raft, _ticks) = probe();
+    let metrics = MainThreadMetrics::default();
+    TickerActor::new(INTERVAL, raft).with_metrics(metrics.clone()).start();
+    settle().await;
+    let longest = || metrics.max_within(Duration::from_secs(10));
+    pass(3).await;
+    assert!(longest() < INTERVAL * 3, "{:?}", longest());
+    pass(50).await;
+    assert!(longest() > INTERVAL * 45 && longest() < INTERVAL * 55, "{:?}", longest());
+}

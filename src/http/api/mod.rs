@@ -12,8 +12,10 @@
 //! | `terms` | the terms, and why each began |
 //! | `report`, `others` | what this server says of itself, and what the others say |
 //! | `samples` | the measurements of each of the last seconds |
+//! | `causes` | the reasons why a member is behind |
 
 mod board;
+mod causes;
 mod console;
 mod error;
 mod events;

@@ -13,8 +13,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::board::lock;
 use super::console::Api;
 use super::error::ApiError;
+use super::report::millis;
 use super::stream::event;
-use super::{members, others, report, terms};
+use super::{causes, members, others, report, terms};
 use crate::metrics::NodeMetrics;
 use crate::raft::Role;
 use crate::types::{NodeId, Term};
@@ -164,7 +165,7 @@ async fn ask_one(api: &Api, id: NodeId) {
 /// The state of the cluster, as the leader knows it if the leader has told, and as this server
 /// knows it otherwise.
 async fn state(api: &Api) -> Result<Value, ApiError> {
-    let raft = &api.services.metrics.raft;
+    let (raft, peers) = (&api.services.metrics.raft, &api.services.metrics.peers);
     let known = members::members(api).await?;
     let own = raft.id();
     let own_report = report::report(api).await?;
@@ -177,7 +178,7 @@ async fn state(api: &Api) -> Result<Value, ApiError> {
         Some((leader, membership.clone(), at.elapsed()))
     });
     let (from, mut membership, age) =
-        told.unwrap_or_else(|| (own, report::membership(&known), Duration::ZERO));
+        told.unwrap_or_else(|| (own, report::membership(&known, peers), Duration::ZERO));
     let addresses = api.others();
     for member in membership["members"].as_array_mut().into_iter().flatten() {
         let id = NodeId(member["id"].as_u64().unwrap_or(0));
@@ -190,6 +191,7 @@ async fn state(api: &Api) -> Result<Value, ApiError> {
             Some((report, at)) => (report, json!(millis(at.elapsed()))),
             None => (Value::Null, Value::Null),
         };
+        causes::complete(member, &report);
         member["report"] = report;
         member["report_age_ms"] = report_age;
         member["report_error"] = other.error.filter(|_| id != own).into();
@@ -209,8 +211,4 @@ async fn state(api: &Api) -> Result<Value, ApiError> {
         "members": membership["members"], "change": membership["change"],
         "ended": membership["ended"], "removed": membership["removed"],
     }))
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -5,20 +5,24 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::causes::Cause;
 use super::console::Api;
 use super::error::ApiError;
 use super::keys::other_answer;
-use super::{members, terms};
+use super::{causes, members, terms};
 use crate::actors::messages::clients::ClientReply;
 use crate::http::checks::Check;
 use crate::kv::StoreStatus;
-use crate::metrics::Sample;
+use crate::metrics::{PeerMetrics, PeersMetrics, Sample};
 use crate::protocol::{CanLose, ClientRequest, MemberReport, MemberState, MembersReport};
 use crate::raft::{NodeStatus, Role};
 use crate::types::Address;
 
 /// The time for a check. A report has to be there before its asker gives up.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// The time of the past in which the longest delay of the main thread is looked for.
+const LATE_WITHIN: Duration = Duration::from_secs(5);
 
 /// The report. Beside what the page shows, it has what the other servers need to show theirs: why
 /// a term began, and of a leader its knowledge of the members.
@@ -34,12 +38,16 @@ pub(super) async fn report(api: &Api) -> Result<Value, ApiError> {
     let mut report = numbers(api, &node, &store);
     let (checks, ready) = checks(api, Check::READY, true).await;
     let (_, live) = checks_of_life(api).await;
+    let metrics = &api.services.metrics;
+    report["disk_silent_ms"] = millis(metrics.log.silence()).into();
+    report["apply_wait_ms"] = millis(metrics.raft.apply_wait()).into();
+    report["late_max_ms"] = millis(metrics.main_thread.max_within(LATE_WITHIN)).into();
     report["checks"] = checks;
     report["ready"] = ready.into();
     report["live"] = live.into();
     report["began"] = terms::began(api);
     report["membership"] = match node.role {
-        Role::Leader => membership(&members::members(api).await?),
+        Role::Leader => membership(&members::members(api).await?, &metrics.peers),
         _ => Value::Null,
     };
     Ok(report)
@@ -81,6 +89,11 @@ fn numbers(api: &Api, node: &NodeStatus, store: &StoreStatus) -> Value {
     })
 }
 
+/// The milliseconds of a time, as an answer has them.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 async fn checks_of_life(api: &Api) -> (Value, bool) {
     checks(api, Check::LIVE, false).await
 }
@@ -108,7 +121,7 @@ async fn checks(api: &Api, checks: &[Check], is_for_clients: bool) -> (Value, bo
 }
 
 /// The members as one server knows them.
-pub(super) fn membership(report: &MembersReport) -> Value {
+pub(super) fn membership(report: &MembersReport, peers: &PeersMetrics) -> Value {
     let change = report.change.as_ref().map(|change| {
         json!({
             "number": change.number.0, "what": change.what, "age_ms": change.age_ms,
@@ -128,19 +141,25 @@ pub(super) fn membership(report: &MembersReport) -> Value {
             CanLose::Voters(number) => json!(number),
         },
         "format": report.format.0,
-        "members": report.members.iter().map(|it| member(it, report)).collect::<Vec<_>>(),
+        "members": report.members.iter().map(|it| member(it, report, peers)).collect::<Vec<_>>(),
         "change": change, "ended": ended.collect::<Vec<_>>(),
         "removed": removed.collect::<Vec<_>>(),
     })
 }
 
-fn member(member: &MemberReport, report: &MembersReport) -> Value {
+fn member(member: &MemberReport, report: &MembersReport, peers: &PeersMetrics) -> Value {
     let is_leader = member.state == MemberState::Leader;
     let is_unseen = member.state == MemberState::Unseen;
     let behind = match (is_leader, report.not_leading) {
         (true, None) => Some(0),
         _ => member.behind.filter(|_| !is_unseen),
     };
+    let peer = peers.find(member.id).filter(|_| report.not_leading.is_none());
+    let behind_ms = behind.and_then(|behind| match (behind, &peer) {
+        (0, _) => Some(0),
+        (_, peer) => Some(millis(peer.as_ref()?.behind()?)),
+    });
+    let (cause, cause_text) = cause(member, behind_ms, peer.as_ref()).unzip();
     let address = |address: &Option<Address>| address.as_ref().map(ToString::to_string);
     let snapshot = member
         .snapshot
@@ -150,17 +169,19 @@ fn member(member: &MemberReport, report: &MembersReport) -> Value {
         "log_address": address(&member.log_address),
         "client_address": address(&member.client_address),
         "seen_age_ms": member.seen_ms.filter(|_| !is_leader),
-        "behind_entries": behind,
-        // The age of an entry is known only where there is none.
-        "behind_ms": behind.filter(|behind| *behind == 0),
-        "snapshot": snapshot,
-        "cause": cause(member).map(|(cause, _)| cause),
-        "cause_text": cause(member).map(|(_, text)| text),
+        "behind_entries": behind, "behind_ms": behind_ms, "snapshot": snapshot,
+        "cause": cause, "cause_text": cause_text,
     })
 }
 
-/// The reason why a member is not in step, as far as it was measured.
-fn cause(member: &MemberReport) -> Option<(&'static str, String)> {
+/// The reason why a member is not in step, as far as this server has measured it.
+fn cause(
+    member: &MemberReport,
+    behind_ms: Option<u64>,
+    peer: Option<&PeerMetrics>,
+) -> Option<Cause> {
+    let is_behind = causes::is_behind(behind_ms);
+    let network = || peer.filter(|_| is_behind).and_then(causes::of_network);
     let behind = member.behind.map_or("an unknown number of".to_owned(), |it| it.to_string());
     match member.state {
         MemberState::Unseen => {
@@ -183,8 +204,13 @@ fn cause(member: &MemberReport) -> Option<(&'static str, String)> {
             Some(("draining", "It is drained: nobody makes it the leader.".to_owned()))
         }
         MemberState::Catching => {
-            Some(("catching", format!("It lacks {behind} entries, and gets them.")))
+            Some(network().unwrap_or_else(|| {
+                ("catching", format!("It lacks {behind} entries, and gets them."))
+            }))
         }
+        MemberState::Follower if is_behind => Some(network().unwrap_or_else(|| {
+            ("unknown", format!("It lacks {behind} entries, and nothing is known to hold it up."))
+        })),
         MemberState::Leader | MemberState::Follower | MemberState::Unknown => None,
     }
 }

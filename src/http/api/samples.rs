@@ -104,6 +104,8 @@ fn row(before: &Sample, now: &Sample) -> Option<Vec<Value>> {
         "read_p99_ms" => quantile(|it| &it.clients.read, 0.99),
         "fsync_p50_ms" => quantile(|it| &it.fsync, 0.5),
         "fsync_p99_ms" => quantile(|it| &it.fsync, 0.99),
+        "apply_p99_ms" => quantile(|it| &it.raft.apply, 0.99),
+        "turn_max_ms" => json!(now.turn_max.as_secs_f64() * 1e3),
         "proposals_pending" => json!(now.raft.proposals_pending),
         "behind" if now.raft.is_leader => behind(now),
         "log_bytes" => json!(now.process.log_bytes),
@@ -115,8 +117,7 @@ fn row(before: &Sample, now: &Sample) -> Option<Vec<Value>> {
         "resident_bytes" => json!(now.process.resident_bytes),
         "sessions" => json!(now.clients.sessions),
         "watches" => json!(now.clients.watches),
-        // Not measured by the node: how long an entry waits for its application, and the longest
-        // turn of the main thread.
+        // Only a leader knows who is behind.
         _ => Value::Null,
     };
     Some(FIELDS.iter().map(of_field).collect())

@@ -1,6 +1,8 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
+use crate::actors::io::operation_times::OperationTimes;
 use crate::actors::messages::clients::{ClientReplies, ReplyHandle};
 use crate::raft::ForwardOrigin;
 use crate::testing::probe;
@@ -11,7 +13,8 @@ const LEADER: NodeId = NodeId(1);
 fn sent(session: u64, expires_at_tick: u64) -> SentCommand {
     let (reply_to, _) = probe::<ClientReplies>();
     let (session, reply_to) = (SessionId(session), Arc::new(reply_to));
-    let waiters = Waiters::One(ReplyHandle { session, slot: 1, reply_to });
+    let times = OperationTimes::arrived("set", Duration::ZERO);
+    let waiters = Waiters::One(ReplyHandle { session, slot: 1, reply_to, times });
     let command = Bytes::from_static(b"1234");
     SentCommand {
         to: LEADER,
@@ -159,8 +162,10 @@ async fn time_is_over_for_each_in_its_own_way() {
 #[test]
 fn commands_of_peers_count_until_they_are_applied_or_the_leadership_is_over() {
     let mut here = ForwardedHere::default();
-    here.add_entry(LogIndex(5), 10);
-    here.add_entry(LogIndex(7), 20);
+    here.add_entry(LogIndex(5), 10, Duration::from_secs(1));
+    here.add_entry(LogIndex(7), 20, Duration::from_secs(2));
+    let arrived_at = [5, 6, 7].map(|index| here.arrived_at(LogIndex(index)));
+    assert_eq!(arrived_at, [Some(Duration::from_secs(1)), None, Some(Duration::from_secs(2))]);
     here.on_applied(LogIndex(6));
     assert_eq!((here.len(), here.bytes()), (1, 20));
     let origin = ForwardOrigin { peer: LEADER, boot: BootId(1), number: 1 };

@@ -1,8 +1,10 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::*;
+use crate::actors::io::operation_times::OperationTimes;
 use crate::actors::messages::clients::{ClientReplies, ReplyHandle};
 use crate::kv::Query;
 use crate::testing::probe;
@@ -11,7 +13,8 @@ const SESSION: SessionId = SessionId(1);
 
 fn waiting(slot: u64, request: ClientRequest) -> HeldCommand {
     let (reply_to, _) = probe::<ClientReplies>();
-    let reply_handle = ReplyHandle { session: SESSION, slot, reply_to: Arc::new(reply_to) };
+    let times = OperationTimes::arrived("set", Duration::ZERO);
+    let reply_handle = ReplyHandle { session: SESSION, slot, reply_to: Arc::new(reply_to), times };
     HeldCommand { request, reply_handle, expires_at_tick: 10 }
 }
 

@@ -2,6 +2,7 @@
 //! (docs/adr/0031).
 
 use super::*;
+use crate::actors::io::operation_times::Part;
 use crate::kv::{Command, Operation, Outcome};
 use crate::raft::{
     Forward, ForwardOutcome, Forwarded, GateSettings, ReadIndexRequest, ReadIndexResponse,
@@ -42,7 +43,7 @@ fn unknown(slot: u64) -> (u64, ClientReply) {
 
 impl Fixture {
     /// A node of a cluster in this format.
-    fn start_in_format(format: Format, settings: RaftSettings) -> Fixture {
+    pub(super) fn start_in_format(format: Format, settings: RaftSettings) -> Fixture {
         let gate = GateSettings { formats: FormatRange::OWN, ..settings.gate };
         let settings = RaftSettings { gate, ..settings };
         let format = FormatInForce::of(format);
@@ -515,6 +516,7 @@ async fn the_renewals_of_one_drain_share_an_entry() {
         session: client.session,
         reply_to: Arc::clone(&client.port),
         requests,
+        arrived_at: None,
         held: f.memory.reserve(0),
     };
     f.raft.do_send(of(&a, vec![(1, renew(5)), (2, renew(6))]));
@@ -645,4 +647,29 @@ async fn a_server_that_was_removed_ends_its_history_once_and_answers_no_command_
     assert_eq!(client.refusals(), [1, 2, 3].map(|slot| refused(slot, nobody.clone())));
     assert_eq!(f.tasks(), [] as [&str; 0]);
     assert_eq!(f.sent(PEER), [] as [&str; 0], "no forwarded command would be answered");
+}
+
+/// The server that a client asks knows only how long its command was away, and the leader where
+/// the time went there.
+#[actix::test]
+async fn a_forwarded_command_is_slow_at_both_servers() {
+    let f = Fixture::following().await;
+    f.set_clock(1_000);
+    f.request_since(&Client::new(1), ClientRequest::WriteAnywhere("a".into()), 990).await;
+    f.appended(1, 2).await;
+    f.set_clock(1_200);
+    f.append(PEER, 3, 1, &["a"], 2).await;
+    f.all_persisted().await;
+    let expected = [(Part::Queue, 10), (Part::Forward, 200), (Part::Apply, 1)];
+    assert_eq!(f.parts(1_201), expected);
+
+    let f = Fixture::start_in_format(Format(4), settings());
+    f.lead().await;
+    f.set_clock(1_000);
+    f.attach(1);
+    f.forwarded_here(1, delete("k")).await;
+    f.set_clock(1_150);
+    f.persisted(3).await;
+    f.replicated(1, 3, 0).await;
+    assert_eq!(f.metrics.clients.slow("delete", "disk"), 1);
 }

@@ -29,7 +29,7 @@ fn a_row_has_rates_and_what_is_not_measured_is_null() {
     assert_eq!(samples.newest("writes_per_second"), json!(10.0));
     assert_eq!(samples.newest("reads_per_second"), json!(0.0));
     assert_eq!(samples.newest("behind"), json!({"2": 10, "3": null}));
-    for field in ["apply_p99_ms", "turn_max_ms", "fsync_p99_ms"] {
+    for field in ["apply_p99_ms", "fsync_p99_ms"] {
         assert_eq!(samples.newest(field), Value::Null, "{field}");
     }
 }
