@@ -124,7 +124,7 @@ impl Settings {
         let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
         let (level, left_out) = limit.level(Level::Warn, ());
         drop(limit);
-        // Those that are left out can be many at a time.
+        // A stall makes many at a time, of which most are left out.
         if level > log::max_level() {
             return;
         }
