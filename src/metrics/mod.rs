@@ -41,7 +41,7 @@ pub use durations::DurationCounts;
 pub use log::LogMetrics;
 pub use peers::{PeerMetrics, PeersMetrics};
 pub use process::{ProcessMetrics, ProcessSample};
-pub use raft::{ProposalFailure, RaftMetrics, RaftState};
+pub use raft::{MAIN_THREAD_SILENCE_MAX, ProposalFailure, RaftMetrics, RaftState};
 pub use sample::{ClientSample, RaftSample, Sample, StoreSample};
 pub use snapshots::SnapshotMetrics;
 pub use store::{StoreMetrics, StoreState};
