@@ -1,4 +1,5 @@
-//! What a server tells systemd: a socket of the test stands for it, as NOTIFY_SOCKET names it.
+//! The messages of a server to systemd. A socket of the test stands for it, as NOTIFY_SOCKET names
+//! it.
 
 mod common;
 

@@ -80,7 +80,8 @@ fn pages(command: Command) -> io::Result<Vec<(String, Vec<u8>)>> {
 
 /// Adds the page of a command, and those of the commands below it.
 fn add_pages(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) -> io::Result<()> {
-    let man = Man::new(command.clone()).manual("Coracle");
+    let source = concat!("coracle ", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command.clone()).manual("Coracle").source(source);
     pages.push((man.get_filename(), page(command, &man)?));
     let shown = command.get_subcommands().filter(|below| !below.is_hide_set());
     shown.into_iter().try_for_each(|below| add_pages(below, pages))
@@ -98,8 +99,8 @@ fn page(command: &Command, man: &Man) -> io::Result<Vec<u8>> {
     if command.has_subcommands() {
         man.render_subcommands_section(&mut page)?;
     }
-    if command.get_after_help().is_some() {
-        man.render_extra_section(&mut page)?;
+    if let Some(notes) = command.get_after_help() {
+        notes_section(&notes.to_string()).to_writer(&mut page)?;
     }
     let name = command.get_bin_name().unwrap_or(PROGRAM);
     let example = examples::of(name.trim_start_matches(PROGRAM).trim_start());
@@ -107,6 +108,22 @@ fn page(command: &Command, man: &Man) -> io::Result<Vec<u8>> {
         examples_section(example).to_writer(&mut page)?;
     }
     Ok(page)
+}
+
+/// The end of the help. Lines of it that are indented stay lines of their own.
+fn notes_section(notes: &str) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", ["NOTES"]);
+    let mut was_indented = false;
+    for line in notes.lines() {
+        let is_indented = line.starts_with(' ');
+        if is_indented || was_indented {
+            roff.control("br", []);
+        }
+        roff.text([roman(line)]);
+        was_indented = is_indented;
+    }
+    roff
 }
 
 fn examples_section(example: &Example) -> Roff {

@@ -32,7 +32,9 @@ fn a_page_names_the_whole_command_its_options_and_what_its_help_ends_with() {
     assert!(add.contains(".SH NAME\ncoracle\\-member\\-add"), "{add}");
     assert!(add.contains("\\-\\-dry\\-run"), "{add}");
     assert!(add.contains("coracle member add 10.0.0.6:9001"), "{add}");
-    assert!(text_of("coracle-txn.1").contains("A line of the script is a command"));
+    let txn = text_of("coracle-txn.1");
+    assert!(txn.contains(".SH NOTES\nA line of the script is a command:\n.br\n"), "{txn}");
+    assert!(txn.contains("\n.br\nA word with spaces"), "{txn}");
     assert!(text_of("coracle.1").contains("coracle\\-member(1)"));
 }
 
