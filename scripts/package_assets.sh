@@ -16,4 +16,6 @@ fi
 program=$(realpath "$1")
 mkdir -p "$2/man"
 "$program" man "$2/man"
+# As Debian wants them: without a time, so that each build makes the same bytes.
+gzip --best --no-name --force "$2"/man/*.1
 for shell in bash zsh fish; do "$program" completions $shell >"$2/coracle.$shell"; done
