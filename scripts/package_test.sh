@@ -89,7 +89,7 @@ cp "$binary" "$release/coracle"
 version=$("$release/coracle" --version | cut -d ' ' -f 2)
 for revision in 1 2; do
     (cd "$root" && CARGO_TARGET_DIR=$dir/target cargo deb --quiet --offline --no-build \
-        --no-dbgsym --deb-version "$version-$revision" --output "$dir/coracle_$revision.deb" >/dev/null)
+        --no-dbgsym --strip --deb-version "$version-$revision" --output "$dir/coracle_$revision.deb" >/dev/null)
 done
 if [ -n "$keep" ]; then cp "$dir/coracle_1.deb" "$keep"; fi
 say "built two versions of the package, of $(stat -c %s "$dir/coracle_1.deb") bytes each"
