@@ -102,8 +102,8 @@ fn the_settings_of_the_debian_package_are_valid_alone_and_with_the_servers_in_th
 
 /// The systemd setting with this name.
 fn value<'a>(unit: &'a str, name: &str) -> &'a str {
-    let values = unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-    values.last().unwrap_or_else(|| panic!("the unit has no {name}"))
+    let mut values = unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    values.next_back().unwrap_or_else(|| panic!("the unit has no {name}"))
 }
 
 /// The directory of all servers' files.
