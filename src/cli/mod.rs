@@ -8,6 +8,7 @@
 //! a refusal with what to do on lines of their own, and stdout holds nothing but what was asked
 //! for.
 
+mod assets;
 mod bench;
 mod changes;
 mod check;
@@ -17,6 +18,7 @@ mod debug;
 mod doctor;
 mod drain;
 mod elect;
+mod examples;
 mod failure;
 mod json;
 mod leader;
@@ -37,7 +39,7 @@ mod txn;
 mod upgrade;
 mod watch;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use coracle::config::{Server, Settings};
 use coracle::types::Member;
 
@@ -125,9 +127,21 @@ enum Command {
     /// Check servers.toml and print a line a server: id, hostname, client port, log port, HTTP
     /// port or -, directory
     Config(ConfigFile),
+    /// Print the script that has a shell complete commands and options
+    Completions(assets::CompletionsCommand),
+    /// Write the man pages, for a package
+    #[command(hide = true)]
+    Man(assets::ManCommand),
 }
 
 impl Cli {
+    /// Reads the command line of this process. Ends the process when it asks for help, or cannot be
+    /// understood.
+    pub fn from_command_line() -> Cli {
+        let matches = examples::add_to(Cli::command()).get_matches();
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// Does what the command line asks for.
     pub fn run(self) -> Result<(), Failure> {
         match self.command {
@@ -156,6 +170,8 @@ impl Cli {
             Command::Bench(command) => command.run(),
             Command::Log(command) => command.run(),
             Command::Config(file) => print_servers(&file.load()?),
+            Command::Completions(command) => command.run(Cli::command()),
+            Command::Man(command) => command.run(Cli::command()),
         }
     }
 }

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use super::HttpLimits;
 use super::read_probe::{READ_TIMEOUT, ReadProbe};
-use crate::metrics::NodeMetrics;
-
-/// The time after which a main thread that has done nothing is taken for stuck.
-const MAIN_THREAD_SILENCE_MAX: Duration = Duration::from_secs(5);
+use crate::metrics::{MAIN_THREAD_SILENCE_MAX, NodeMetrics};
 
 /// One thing that can be wrong with a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -49,7 +49,7 @@ pub use mailboxes::{MailboxMetrics, MailboxesMetrics};
 pub use main_thread::MainThreadMetrics;
 pub use peers::{LeadersView, PeerMetrics, PeersMetrics};
 pub use process::{ProcessMetrics, ProcessSample};
-pub use raft::{ProposalFailure, RaftMetrics, RaftState};
+pub use raft::{MAIN_THREAD_SILENCE_MAX, ProposalFailure, RaftMetrics, RaftState};
 pub use sample::{ClientSample, RaftSample, Sample, StoreSample};
 pub use snapshots::SnapshotMetrics;
 pub use store::{StoreMetrics, StoreState};

@@ -147,6 +147,9 @@ struct VoterGauges {
     can_lose: KnownGauge,
 }
 
+/// The time after which a main thread that has done nothing is taken for stuck.
+pub const MAIN_THREAD_SILENCE_MAX: Duration = Duration::from_secs(5);
+
 /// The measurements of RaftActor. Clones share the numbers.
 #[derive(Clone)]
 pub struct RaftMetrics {

@@ -22,6 +22,7 @@
 //! | `actor_settings` | the settings of each actor |
 //! | `log_level` | the level of the log, read again |
 //! | `signals` | the signals that stop a process, and those that do not |
+//! | `supervisor` | what systemd is told of the process |
 //! | `limits` | open files, and the number of clients |
 //!
 //! The surroundings come from outside as an [`Environment`]: the system's own in
@@ -39,6 +40,7 @@ mod peer_side;
 mod recovery;
 mod signals;
 mod storage_side;
+mod supervisor;
 pub mod survivor;
 
 use std::collections::BTreeMap;
@@ -69,7 +71,7 @@ use crate::actors::raft::{RaftActor, RaftPorts};
 use crate::actors::ticker::TickerActor;
 use crate::clock::SystemClock;
 use crate::config::{LevelSource, Server, Settings};
-use crate::metrics::NodeMetrics;
+use crate::metrics::{NodeMetrics, RaftMetrics};
 use crate::net::{Listener, Network, Tcp};
 use crate::raft::{Introduction, Raft, RaftSettings};
 use crate::storage::RealDisk;
@@ -81,6 +83,7 @@ use peer_side::PeerNetwork;
 use recovery::Recovered;
 use signals::Signals;
 use storage_side::{Opened, StorageSide};
+use supervisor::Watchdog;
 
 /// The time between two looks at an actor that is about to end.
 const ENDED_LOOK: Duration = Duration::from_millis(2);
@@ -97,6 +100,7 @@ pub struct Node {
     /// The longest election timeout, by which the steps of a stop are bounded.
     election_timeout: Duration,
     memory: MemoryBudget,
+    raft_metrics: RaftMetrics,
     http: HttpSide,
     #[cfg(any(test, feature = "testing"))]
     kv: Addr<KvActor>,
@@ -218,6 +222,7 @@ pub async fn start(
     ticker.with_metrics(metrics.main_thread.clone()).start();
     let mailboxes = storage.mailboxes(&raft, &metrics.mailboxes);
     let seed = surroundings.seed;
+    let raft_metrics = metrics.raft.clone();
     let peer_network = PeerNetwork { network, listener: peer_listener, seed, metrics };
     let peers =
         peer_side::start(settings, local, peer_network, &storage, &raft, &memory, peers_ctx);
@@ -238,6 +243,7 @@ pub async fn start(
         arbiters,
         election_timeout: Duration::from_millis(settings.raft.election_timeout_ms_max),
         memory,
+        raft_metrics,
         http,
         #[cfg(any(test, feature = "testing"))]
         kv,
@@ -421,10 +427,13 @@ async fn run_until_stopped(
         http_port = node.http_port().map_or(Fact::from("none"), |port| u64::from(port).into());
         "listening"
     );
+    supervisor::tell_ready();
+    let _watchdog = Watchdog::start(node.raft_metrics.clone());
     tokio::select! {
         error = node.failed() => return Err(error),
         () = signals.stop() => {}
     }
+    supervisor::tell_stopping();
     let stopped = node.stop();
     let mut stopped = std::pin::pin!(stopped);
     loop {

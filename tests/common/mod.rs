@@ -179,6 +179,13 @@ impl Cluster {
         self.spawn_server(id, Command::new(BINARY), arguments);
     }
 
+    /// Starts a server with these variables in its environment.
+    pub fn start_server_under(&mut self, id: u64, variables: &[(&str, &str)]) {
+        let mut command = Command::new(BINARY);
+        command.envs(variables.iter().copied());
+        self.spawn_server(id, command, &[]);
+    }
+
     /// Starts a server from a shell that runs the command `limits` first, for example
     /// `ulimit -n 100`.
     pub fn start_server_within(&mut self, id: u64, limits: &str) {
