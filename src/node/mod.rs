@@ -212,8 +212,8 @@ pub async fn start(
     let kv = storage.kv.clone();
     let ports = raft_ports(&storage, peers_ctx.address().recipient(), &memory);
     let raft_settings = actor_settings::raft_actor_settings(settings);
-    let raft_actor = RaftActor::new(core, ports, raft_settings, clock).with_slow_operations(slow);
-    let raft_actor = raft_actor
+    let raft_actor = RaftActor::new(core, ports, raft_settings, clock)
+        .with_slow_operations(slow)
         .with_metrics(metrics.raft.clone(), metrics.peers.clone())
         .watching_disk(metrics.log.clone());
     raft_ctx.run(raft_actor);
@@ -232,14 +232,13 @@ pub async fn start(
     http.open(&raft, &kv, &memory, mailboxes);
     let mut arbiters = storage.arbiters;
     arbiters.extend(session_arbiters);
-    let (log, failure) = (storage.log, storage.failure);
     Ok(Node {
         client_port,
         log_port,
         raft,
         clients,
         peers,
-        log,
+        log: storage.log,
         arbiters,
         election_timeout: Duration::from_millis(settings.raft.election_timeout_ms_max),
         memory,
@@ -247,7 +246,7 @@ pub async fn start(
         http,
         #[cfg(any(test, feature = "testing"))]
         kv,
-        failure,
+        failure: storage.failure,
     })
 }
 

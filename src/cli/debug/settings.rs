@@ -13,7 +13,7 @@ use super::manifest::Part;
 /// The tables of servers.toml, and the keys of each whose values may be told. The top level has no
 /// name, and its keys that are tables are not listed.
 const TOLD: &[(&str, &[&str])] = &[
-    ("", &["cluster", "data_dir"]),
+    ("", &["cluster", "data_dir", "log_level", "log_format"]),
     (
         "servers",
         &[
@@ -66,6 +66,7 @@ const TOLD: &[(&str, &[&str])] = &[
     ),
     ("session", &["threads"]),
     ("http", &["connections_max", "disk_stall_ms_max"]),
+    ("diagnosis", &["slow_operation_ms"]),
     ("upgrade", &["raise_after_s"]),
 ];
 
