@@ -148,7 +148,8 @@ fn keys_sort_pause_and_explain_and_a_server_that_dies_is_seen() {
     // Sorted by the lag, an unknown one is the last.
     cluster.wait_for("the dead server below the others", || {
         let text = top.text();
-        let last = text.lines().rfind(|line| line.contains(" follower "))?;
+        let is_alive = |line: &&str| line.contains(" follower ") || line.contains(" leader ");
+        let last = text.lines().rfind(is_alive)?;
         let below = text.lines().skip_while(|line| *line != last).nth(1)?;
         (below.starts_with(&format!("{dead}   down")) && below.contains("unseen")).then_some(())
     });
