@@ -8,15 +8,12 @@ use std::time::Duration;
 
 use coracle::client::{Error, Status, members_of, status_of};
 use coracle::config::{Server, Settings};
-use coracle::http::{Fetched, fetch};
+use coracle::http::{Fetched, REPORT_BYTES_MAX, REPORT_PATH, fetch};
 use coracle::protocol::MembersReport;
 use coracle::types::{Address, NodeId};
 use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::timeout;
-
-/// Maximum size of a report in bytes.
-const REPORT_BYTES_MAX: usize = 64 * 1024;
 
 /// A server and the addresses at which it is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +29,6 @@ impl Heard {
     /// A number of the server's report; `None` without a report.
     pub fn reported(&self, name: &str) -> Option<f64> {
         let report = self.report.as_ref()?.as_ref().ok()?;
-        // A server that has just started has not looked at its disk yet, and says 0 for all of it.
-        let is_of_disk = ["disk_free_bytes", "disk_bytes", "log_bytes", "snapshot_bytes"];
-        if is_of_disk.contains(&name) && report["disk_bytes"] == 0 {
-            return None;
-        }
         report[name].as_f64()
     }
 }
@@ -125,7 +117,7 @@ fn own(target: &Target, status: Status) -> Result<Status, String> {
 
 /// Asks a server for its report.
 async fn report_of(id: NodeId, address: &Address, patience: Duration) -> Result<Value, String> {
-    let body = fetch_text(address, "/console/v1/report", REPORT_BYTES_MAX, patience).await?;
+    let body = fetch_text(address, REPORT_PATH, REPORT_BYTES_MAX, patience).await?;
     match serde_json::from_str::<Value>(&body) {
         Ok(report) if report["id"] == id.0 => Ok(report),
         Ok(_) | Err(_) => Err(format!("{address} did not answer as server {id} of Coracle")),

@@ -13,6 +13,11 @@ use tokio::net::TcpStream;
 
 use crate::types::Address;
 
+/// The path of a server's report.
+pub const REPORT_PATH: &str = "/console/v1/report";
+/// Maximum size of a report in bytes.
+pub const REPORT_BYTES_MAX: usize = 64 * 1024;
+
 /// An answer, whatever its status is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {

@@ -46,7 +46,7 @@ use actix::Recipient;
 use crate::actors::messages::door::{Ask, AskView};
 use crate::metrics::NodeMetrics;
 use crate::types::Address;
-pub use fetch::{FetchError, Fetched, fetch};
+pub use fetch::{FetchError, Fetched, REPORT_BYTES_MAX, REPORT_PATH, fetch};
 pub use server::HttpServer;
 
 /// The bounds of the HTTP port.

@@ -48,7 +48,7 @@ pub use log::LogMetrics;
 pub use mailboxes::{MailboxMetrics, MailboxesMetrics};
 pub use main_thread::MainThreadMetrics;
 pub use peers::{LeadersView, PeerMetrics, PeersMetrics};
-pub use process::{ProcessMetrics, ProcessSample};
+pub use process::{DiskSample, ProcessMetrics, ProcessSample};
 pub use raft::{MAIN_THREAD_SILENCE_MAX, ProposalFailure, RaftMetrics, RaftState};
 pub use sample::{ClientSample, RaftSample, Sample, StoreSample};
 pub use snapshots::SnapshotMetrics;

@@ -8,6 +8,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
@@ -33,6 +34,8 @@ struct Facts {
     /// Seconds since the Unix epoch.
     started: f64,
     disk: Vec<DiskGauge>,
+    /// True when the disk was measured at least once.
+    is_measured: AtomicBool,
 }
 
 /// Reads a number from the disk of a data directory.
@@ -51,10 +54,17 @@ struct DiskGauge {
 pub struct ProcessSample {
     /// The memory in bytes that the process occupies.
     pub resident_bytes: u64,
-    /// Free space of the disk that has the data directory, in bytes.
-    pub disk_free_bytes: u64,
-    /// Size of that disk in bytes.
-    pub disk_size_bytes: u64,
+    /// The facts about the disk; `None` until it was measured.
+    pub disk: Option<DiskSample>,
+}
+
+/// The facts about the disk that has the data directory, as of its last measurement.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DiskSample {
+    /// Free space in bytes.
+    pub free_bytes: u64,
+    /// Size in bytes.
+    pub size_bytes: u64,
     /// Size of the files of the log in bytes.
     pub log_bytes: u64,
     /// Number of files of the log.
@@ -84,7 +94,14 @@ impl ProcessMetrics {
             DiskGauge { name, help, read, gauge }
         });
         let started = since.as_secs_f64();
-        ProcessMetrics(Arc::new(Facts { version, data_dir, started, disk: disk.into() }))
+        let is_measured = AtomicBool::default();
+        ProcessMetrics(Arc::new(Facts {
+            version,
+            data_dir,
+            started,
+            disk: disk.into(),
+            is_measured,
+        }))
     }
 
     /// The memory of the machine in bytes; 0 when the kernel does not say.
@@ -92,20 +109,21 @@ impl ProcessMetrics {
         kib_in("/proc/meminfo", "MemTotal:")
     }
 
-    /// The facts of this moment; those of the disk are 0 until it was measured.
+    /// The facts of this moment.
     pub(super) fn sample(&self) -> ProcessSample {
         let of_disk = |name: &str| {
             let found = self.0.disk.iter().find(|of| of.name == name);
             found.map_or(0, |of| from_gauge(&of.gauge))
         };
-        ProcessSample {
-            resident_bytes: resident_bytes(),
-            disk_free_bytes: of_disk("disk_free_bytes"),
-            disk_size_bytes: of_disk("disk_size_bytes"),
+        let disk = || DiskSample {
+            free_bytes: of_disk("disk_free_bytes"),
+            size_bytes: of_disk("disk_size_bytes"),
             log_bytes: of_disk("log_bytes"),
             log_files: of_disk("log_files"),
             snapshots_bytes: of_disk("snapshots_bytes"),
-        }
+        };
+        let is_measured = self.0.is_measured.load(Ordering::Relaxed);
+        ProcessSample { resident_bytes: resident_bytes(), disk: is_measured.then(disk) }
     }
 
     /// Reads the numbers of the disk anew. It blocks for as long as the disk does.
@@ -115,6 +133,7 @@ impl ProcessMetrics {
                 gauge.set(to_gauge(value));
             }
         }
+        self.0.is_measured.store(true, Ordering::Relaxed);
     }
 }
 

@@ -223,3 +223,14 @@ fn a_probe_is_sent_when_the_last_one_has_arrived() {
     assert!(text.contains(&format!("{} 0", bucket("1.024"))), "{text}");
     assert!(text.contains(&format!("{} 1", bucket("2.048"))), "{text}");
 }
+
+#[test]
+fn a_disk_is_not_known_before_it_was_measured() {
+    let dir = tempfile::tempdir().unwrap();
+    let process = ProcessMetrics::new("1.2.3", dir.path().to_owned());
+    let metrics = NodeMetrics::default();
+    assert!(metrics.sample(&process).process.disk.is_none());
+    process.measure_disk();
+    let disk = metrics.sample(&process).process.disk.expect("it was measured");
+    assert!(disk.size_bytes >= disk.free_bytes && disk.size_bytes > 0);
+}

@@ -5,13 +5,11 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use crate::http::{Fetched, fetch};
+use crate::http::{Fetched, REPORT_BYTES_MAX, REPORT_PATH, fetch};
 use crate::types::{Address, NodeId};
 
 /// The time in which another server answers.
 const TIMEOUT: Duration = Duration::from_millis(500);
-/// Maximum size of a report in bytes.
-const REPORT_BYTES_MAX: usize = 64 * 1024;
 
 /// The last report of another server, and the outcome of the last try to get one.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +45,7 @@ pub(super) async fn ask(id: NodeId, address: &Address) -> Result<Value, String> 
 
 /// Fetches a report. The error is the end of a sentence about the address.
 async fn report(address: &Address) -> Result<Value, String> {
-    let fetched = fetch(address, "/console/v1/report", REPORT_BYTES_MAX).await;
+    let fetched = fetch(address, REPORT_PATH, REPORT_BYTES_MAX).await;
     let Fetched { status, body } = fetched.map_err(|error| error.to_string())?;
     if status != 200 {
         return Err(format!("answered with the status {status}"));

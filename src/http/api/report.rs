@@ -13,7 +13,7 @@ use super::{causes, members, terms};
 use crate::actors::messages::clients::ClientReply;
 use crate::http::checks::Check;
 use crate::kv::StoreStatus;
-use crate::metrics::{PeerMetrics, PeersMetrics, Sample};
+use crate::metrics::{DiskSample, PeerMetrics, PeersMetrics, Sample};
 use crate::protocol::{CanLose, ClientRequest, MemberReport, MemberState, MembersReport};
 use crate::raft::{NodeStatus, Role};
 use crate::types::Address;
@@ -56,6 +56,8 @@ pub(super) async fn report(api: &Api) -> Result<Value, ApiError> {
 fn numbers(api: &Api, node: &NodeStatus, store: &StoreStatus) -> Value {
     let samples = api.board.samples();
     let last = |of: fn(&Sample) -> u64| samples.last().map(of);
+    let measured = samples.last().and_then(|last| last.process.disk);
+    let disk = |of: fn(&DiskSample) -> u64| measured.as_ref().map(of);
     let settings = &api.settings;
     json!({
         "id": node.id.0, "version": api.services.version,
@@ -77,10 +79,10 @@ fn numbers(api: &Api, node: &NodeStatus, store: &StoreStatus) -> Value {
         "reads_per_second": samples.newest("reads_per_second"),
         "commit_p99_ms": samples.newest("commit_p99_ms"),
         "fsync_p99_ms": samples.newest("fsync_p99_ms"),
-        "log_bytes": last(|it| it.process.log_bytes), "log_files": last(|it| it.process.log_files),
-        "snapshot_bytes": last(|it| it.process.snapshots_bytes),
-        "disk_free_bytes": last(|it| it.process.disk_free_bytes),
-        "disk_bytes": last(|it| it.process.disk_size_bytes),
+        "log_bytes": disk(|it| it.log_bytes), "log_files": disk(|it| it.log_files),
+        "snapshot_bytes": disk(|it| it.snapshots_bytes),
+        "disk_free_bytes": disk(|it| it.free_bytes),
+        "disk_bytes": disk(|it| it.size_bytes),
         "store_bytes": store.bytes, "store_bytes_max": settings.store_bytes_max,
         "history_bytes": store.history_bytes, "history_bytes_max": settings.history_bytes_max,
         "memory_bytes_used": last(|it| it.store.memory_used_bytes),

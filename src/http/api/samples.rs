@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::metrics::{DurationCounts, Sample};
+use crate::metrics::{DiskSample, DurationCounts, Sample};
 use crate::types::{LogIndex, NodeId};
 
 /// Number of rows that are kept.
@@ -90,6 +90,7 @@ fn row(before: &Sample, now: &Sample) -> Option<Vec<Value>> {
         let found: Option<Duration> = of(now).since(of(before)).quantile(quantile);
         json!(found.map(|duration| duration.as_secs_f64() * 1e3))
     };
+    let disk = |of: fn(&DiskSample) -> u64| json!(now.process.disk.as_ref().map(of));
     let of_field = |field: &&str| match *field {
         "at_ms" => json!(now.at_ms),
         "is_leader" => json!(u8::from(now.raft.is_leader)),
@@ -108,9 +109,9 @@ fn row(before: &Sample, now: &Sample) -> Option<Vec<Value>> {
         "turn_max_ms" => json!(now.turn_max.as_secs_f64() * 1e3),
         "proposals_pending" => json!(now.raft.proposals_pending),
         "behind" if now.raft.is_leader => behind(now),
-        "log_bytes" => json!(now.process.log_bytes),
-        "snapshot_bytes" => json!(now.process.snapshots_bytes),
-        "disk_free_bytes" => json!(now.process.disk_free_bytes),
+        "log_bytes" => disk(|it| it.log_bytes),
+        "snapshot_bytes" => disk(|it| it.snapshots_bytes),
+        "disk_free_bytes" => disk(|it| it.free_bytes),
         "store_bytes" => json!(now.store.bytes),
         "history_bytes" => json!(now.store.history_bytes),
         "memory_bytes_used" => json!(now.store.memory_used_bytes),
