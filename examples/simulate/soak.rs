@@ -50,16 +50,17 @@ impl Soak {
         all.installs.resumed += one.installs.resumed;
         all.installs.installed += one.installs.installed;
         all.installs.abandoned += one.installs.abandoned;
+        all.installs.bytes += one.installs.bytes;
     }
 
     fn print_snapshots(&self) {
         let SnapshotCounts { taken, received, segments_void, segments_recycled, installs } =
             self.snapshots;
-        let InstallCounts { begun, resumed, installed, abandoned } = installs;
+        let InstallCounts { begun, resumed, installed, abandoned, bytes } = installs;
         println!(
             "snapshots: {taken} taken, {received} received; installs: {begun} begun, {resumed} \
-             resumed, {abandoned} abandoned, {installed} confirmed; {segments_void} segments \
-             dropped, {segments_recycled} recycled"
+             resumed, {abandoned} abandoned, {installed} confirmed, {bytes} bytes; {segments_void} \
+             segments dropped, {segments_recycled} recycled"
         );
     }
 

@@ -5,7 +5,7 @@ use super::ids::LogPosition;
 
 /// The identity of a snapshot: two snapshots with equal ids are the same bytes,
 /// whichever node wrote them (docs/adr/0008).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SnapshotId {
     /// The last entry that is in the snapshot.
     pub last: LogPosition,

@@ -10,27 +10,52 @@ use super::violation::Check;
 use crate::testing::simulation::world::{Sample, World};
 use crate::types::FormatRange;
 
-/// All nodes have to be equal within this time after the last progress. The progress is that of
-/// the node that has applied the least: with windows of one entry it may need a round trip for
-/// each of thousands.
+/// All nodes have to be equal within this time after the last [`Progress`].
 const AGREEMENT: Duration = Duration::from_secs(10);
 /// All nodes have to be equal within this time, whatever the progress.
 const AGREEMENT_MAX: Duration = Duration::from_secs(200);
+
+/// The two ways towards agreement. Each may be long: with windows of one entry a node may need a
+/// round trip for each of thousands, and the bytes of a snapshot may come at a few thousand a
+/// second.
+#[derive(Clone, Copy, Default)]
+struct Progress {
+    /// The last entry that the node has applied that has applied the least.
+    applied: u64,
+    /// The bytes of snapshots that have arrived, without those that had arrived before.
+    snapshot_bytes: u64,
+}
+
+impl Progress {
+    fn of(statuses: &[Option<Sample>], world: &World) -> Progress {
+        let applied = statuses.iter().map(|status| status.as_ref().map_or(0, |s| s.last_applied));
+        Progress {
+            applied: applied.min().unwrap_or(0),
+            snapshot_bytes: world.wire.installs().bytes,
+        }
+    }
+
+    /// Takes over what is more than before. Returns true if anything is.
+    fn advance(&mut self, now: Progress) -> bool {
+        let is_further = now.applied > self.applied || now.snapshot_bytes > self.snapshot_bytes;
+        self.applied = self.applied.max(now.applied);
+        self.snapshot_bytes = self.snapshot_bytes.max(now.snapshot_bytes);
+        is_further
+    }
+}
 
 /// Waits until all nodes are equal, one leads, and the newest format is in force. Returns their
 /// statuses, or `None` after it has reported that they did not agree in time.
 pub(crate) async fn wait_for_agreement(world: &World) -> Option<Vec<Sample>> {
     let latest = Instant::now() + AGREEMENT_MAX;
-    let (mut deadline, mut least_applied) = (Instant::now() + AGREEMENT, 0);
+    let (mut deadline, mut progress) = (Instant::now() + AGREEMENT, Progress::default());
     loop {
         let statuses = ask_all(world).await;
         if are_equal(&statuses) {
             return statuses.into_iter().collect();
         }
-        let applied = statuses.iter().map(|status| status.as_ref().map_or(0, |s| s.last_applied));
-        let least = applied.min().unwrap_or(0);
-        if least > least_applied {
-            (deadline, least_applied) = (latest.min(Instant::now() + AGREEMENT), least);
+        if progress.advance(Progress::of(&statuses, world)) {
+            deadline = latest.min(Instant::now() + AGREEMENT);
         }
         if Instant::now() > deadline {
             world.violate(

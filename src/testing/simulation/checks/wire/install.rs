@@ -20,12 +20,17 @@ pub struct InstallCounts {
     pub installed: u64,
     /// The leader has begun to send another snapshot before that.
     pub abandoned: u64,
+    /// Bytes that followers have said to have of snapshots, each byte of a snapshot once for each
+    /// follower, however often it was sent.
+    pub bytes: u64,
 }
 
 /// The installs that are under way, by leader and follower.
 #[derive(Default)]
 pub(super) struct Installs {
     under_way: BTreeMap<(NodeId, NodeId), SnapshotId>,
+    /// The bytes of each snapshot that a follower has ever said to have.
+    received: BTreeMap<(NodeId, SnapshotId), u64>,
     pub counts: InstallCounts,
     /// The nodes that were sent a snapshot by one whose store may differ from that of all others:
     /// so may theirs.
@@ -69,8 +74,14 @@ impl Installs {
     }
 
     pub fn on_response(&mut self, to: NodeId, from: NodeId, response: InstallSnapshotResponse) {
-        let known = self.under_way.get(&(to, from)).map(|snapshot| snapshot.last);
-        if response.is_installed && known == Some(response.last) {
+        let known = self.under_way.get(&(to, from)).copied();
+        let Some(snapshot) = known.filter(|snapshot| snapshot.last == response.last) else {
+            return;
+        };
+        let received = self.received.entry((from, snapshot)).or_default();
+        self.counts.bytes += response.received.saturating_sub(*received);
+        *received = response.received.max(*received);
+        if response.is_installed {
             self.under_way.remove(&(to, from));
             self.counts.installed += 1;
         }
