@@ -40,8 +40,8 @@ export function judge(state, terms = []) {
 function titleOf(state) {
   const members = state.members.length;
   if (state.leader === null) {
-    const since = state.leader_age_ms === null ? "" : ` since ${duration(state.leader_age_ms)}`;
-    return `No server leads${since}.`;
+    const age = state.leader_age_ms;
+    return age === null ? "No server leads." : `No server has led for ${duration(age)}.`;
   }
   const leads = `Server ${state.leader} leads`;
   const lagging = state.members.filter((member) => isOutOfStep(member));

@@ -29,7 +29,7 @@ test("no leader is the worst, and is told first", () => {
     }),
   );
   assert.equal(verdict.level, "bad");
-  assert.match(verdict.title, /^No server leads since 4.s\.$/);
+  assert.match(verdict.title, /^No server has led for 4.s\.$/);
   assert.equal(
     verdict.detail,
     "Nothing can be written until one is elected. 3 of 5 voters are needed; 5 answer server 1.",
