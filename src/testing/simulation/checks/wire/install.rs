@@ -87,3 +87,6 @@ impl Installs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
