@@ -55,6 +55,7 @@
 pub mod actors;
 pub mod client;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod http;
 pub mod kv;

@@ -88,7 +88,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 pub use transaction::{Committed, Fence, OperationResult, Transaction};
 pub use watch::{Change, ChangeKind, Changes, Previous, Watch, WatchSpec};
 
-use crate::kv::{Once, Operation};
+use crate::commands::{Once, Operation};
 use crate::protocol::{Address, ErrorReply, Reply, Request, is_name};
 pub use crate::protocol::{Mode, Status};
 

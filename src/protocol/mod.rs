@@ -76,4 +76,4 @@ pub use status::{Status, StatusReport};
 pub use text::{Sink, is_name};
 pub use watch::{WatchEvent, WatchKind, WatchParser, WatchPart, WatchPrevious};
 
-pub use crate::raft::{MemberOperation, MemberRequest, Tolerance, TransferTarget};
+pub use crate::types::{MemberOperation, MemberRequest, Tolerance, TransferTarget};

@@ -14,6 +14,7 @@
 //! | `entry` | [`Entry`] and its [`Payload`] |
 //! | `exact` | [`decode_exact`], decoding that ignores nothing |
 //! | `membership` | [`Membership`], the members of the cluster |
+//! | `member_request` | [`MemberRequest`] and [`TransferTarget`], the requests of operators |
 //! | `hard_state` | [`HardState`], the term and the vote |
 //! | `term_runs` | [`TermRuns`], the term of every index of a log |
 //! | `log_line` | [`LogLine`], a message and its facts |
@@ -31,6 +32,7 @@ mod identity;
 mod ids;
 mod log_line;
 mod log_summary;
+mod member_request;
 mod membership;
 mod snapshot;
 mod term_runs;
@@ -48,6 +50,7 @@ pub use identity::{BootId, ClusterId, Incarnation};
 pub use ids::{LogIndex, LogPosition, NodeId, Term};
 pub use log_line::{DETAIL, Fact, LogLine};
 pub use log_summary::LogSummary;
+pub use member_request::{MemberOperation, MemberRequest, Tolerance, TransferTarget};
 pub use membership::{
     Change, ChangeKind, ENDED_CHANGES_MAX, EndedChange, MEMBERS_MAX, Member, Membership,
     REMOVED_MAX, SeedMembership,
