@@ -52,21 +52,37 @@
 //! `docs/ARCHITECTURE.md` is the map of the code, `docs/internals` describes every byte on
 //! disk and on the wire, and `docs/adr` holds the reasons for the decisions.
 
+#[cfg(feature = "server")]
 pub mod actors;
+#[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "client")]
 pub mod clock;
+#[cfg(feature = "client")]
 pub mod commands;
+#[cfg(feature = "server")]
 pub mod config;
+#[cfg(feature = "server")]
 pub mod http;
+#[cfg(feature = "server")]
 pub mod kv;
+#[cfg(feature = "server")]
 pub mod logging;
+#[cfg(feature = "server")]
 pub mod metrics;
+#[cfg(feature = "server")]
 pub mod net;
+#[cfg(feature = "server")]
 pub mod node;
+#[cfg(feature = "client")]
 pub mod protocol;
+#[cfg(feature = "server")]
 pub mod raft;
+#[cfg(feature = "server")]
 pub mod storage;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(feature = "client")]
 pub mod types;
+#[cfg(feature = "server")]
 pub mod wire;
