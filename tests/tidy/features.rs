@@ -12,9 +12,11 @@ fn gates(tree: &Tree) -> Vec<Complaint> {
         let tokens = &source.tokens;
         let text = |at: usize| tokens.get(at).map_or("", |token| token.text.as_str());
         for at in 0..tokens.len() {
+            let is_inner = at > 0 && text(at - 1) == "!";
             let is_attribute = text(at) == "[" && ["cfg", "cfg_attr"].contains(&text(at + 1));
             let is_macro = text(at) == "cfg" && text(at + 1) == "!";
-            if !is_attribute && !is_macro {
+            // An inner attribute is that of the whole module.
+            if is_inner || !is_attribute && !is_macro {
                 continue;
             }
             let open = if is_attribute { at } else { at + 2 };
@@ -51,7 +53,8 @@ fn a_feature_inside_a_module_is_found() {
         let line = if inside.starts_with("fn f() {\n") { 2 } else { 1 };
         assert_eq!(caught(inside), [format!("src/a.rs:{line}: {rule}")], "{inside}");
     }
-    let quiet = "#[cfg(feature = \"server\")]\npub mod kv;\n#[cfg(feature = \"server\")]\n\
+    let quiet = "#![cfg_attr(feature = \"server\", allow(dead_code))]\n\
+                 #[cfg(feature = \"server\")]\npub mod kv;\n#[cfg(feature = \"server\")]\n\
                  pub use kv::Store;\n#[cfg(any(test, feature = \"testing\"))]\nfn t() {}\n\
                  #[cfg(test)]\nfn u() {}\n";
     assert_eq!(caught(quiet), Vec::<String>::new());
