@@ -31,7 +31,20 @@
 //! [`types`] holds the data types that these parts share. [`node`] starts the actors and
 //! connects them, and [`config`] reads servers.toml. [`logging`] has the forms of the log lines.
 //! [`net`] and [`clock`] are the interfaces to the network and to time; tests replace them.
-//! [`client`] is the library for programs that use a cluster.
+//! [`commands`] has the commands of clients as data. [`client`] is the library for programs that
+//! use a cluster; its documentation is a tutorial.
+//!
+//! # Features
+//!
+//! - `client`: [`client`], and of the other modules only those that it speaks of;
+//! - `server`: all modules, and with them a node; it includes `client`;
+//! - `cli`, the default: the program `coracle`; it includes `server`.
+//!
+//! A program that uses a cluster depends on the client alone:
+//!
+//! ```toml
+//! coracle = { path = "../coracle", default-features = false, features = ["client"] }
+//! ```
 //!
 //! # The path of one `set`
 //!
@@ -52,20 +65,40 @@
 //! `docs/ARCHITECTURE.md` is the map of the code, `docs/internals` describes every byte on
 //! disk and on the wire, and `docs/adr` holds the reasons for the decisions.
 
+// This page is about the whole crate, and its links lead to modules that the client lacks.
+#![cfg_attr(not(feature = "server"), allow(rustdoc::broken_intra_doc_links))]
+
+#[cfg(feature = "server")]
 pub mod actors;
+#[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "client")]
 pub mod clock;
+#[cfg(feature = "client")]
+pub mod commands;
+#[cfg(feature = "server")]
 pub mod config;
+#[cfg(feature = "server")]
 pub mod http;
+#[cfg(feature = "server")]
 pub mod kv;
+#[cfg(feature = "server")]
 pub mod logging;
+#[cfg(feature = "server")]
 pub mod metrics;
+#[cfg(feature = "server")]
 pub mod net;
+#[cfg(feature = "server")]
 pub mod node;
+#[cfg(feature = "client")]
 pub mod protocol;
+#[cfg(feature = "server")]
 pub mod raft;
+#[cfg(feature = "server")]
 pub mod storage;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(feature = "client")]
 pub mod types;
+#[cfg(feature = "server")]
 pub mod wire;

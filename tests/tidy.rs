@@ -11,6 +11,7 @@ mod tidy {
 
     mod actors;
     mod circles;
+    mod features;
     mod habits;
     mod imports;
     mod paths;

@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::error::Error;
-use crate::kv::{Once, Operation};
+use crate::commands::{Once, Operation};
 use crate::protocol::{Expect, Malformed, Mode, Reply, ReplyParser, Request};
 
 /// The bytes of one command, which can be sent as often as necessary. A transaction is one command

@@ -1,6 +1,6 @@
 //! Keys with their values, as clients get them.
 
-use crate::kv;
+use crate::commands;
 
 /// A key with its value, as `getm` and `scan` return it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub struct Moment {
 }
 
 impl Item {
-    pub(super) fn new(key: &[u8], item: &kv::Item) -> Item {
-        let kv::Item { value, version, exptime } = item;
+    pub(super) fn new(key: &[u8], item: &commands::Item) -> Item {
+        let commands::Item { value, version, exptime } = item;
         Item { key: key.to_vec(), version: *version, exptime: *exptime, value: value.to_vec() }
     }
 }

@@ -9,7 +9,7 @@ pub use keeper::{Lease, LeaseLost};
 use rand::RngExt;
 
 use super::{Client, Error, name_of};
-use crate::kv::{Operation, Query};
+use crate::commands::{Operation, Query};
 use crate::protocol::{Reply, Request};
 
 /// A lease, as the servers know it.

@@ -1,56 +1,10 @@
-//! A client for programs: it finds the leader, retries, and never executes a
-//! write twice.
+//! A client for programs: it finds the leader, retries, and never executes a write twice.
 //!
-//! A write that got no answer may have been executed or not. So every write
-//! carries the protocol's `once` prefix: this client's random name and a rising
-//! number, kept on a retry; the servers remember the last number with its reply,
-//! and a retry gets that reply instead of a second execution. A write that is still
-//! open when the deadline passes ends with [`Error::Unknown`], never with another
-//! error; [`Error::Unavailable`] means that nothing was executed.
-//!
-//! ```no_run
-//! use coracle::client::{Client, Error, Options};
-//!
-//! # async fn example() -> Result<(), Error> {
-//! let servers = ["127.0.0.1:9000", "127.0.0.1:9002", "127.0.0.1:9004"];
-//! let mut client = Client::connect(servers, Options::default()).await?;
-//! let version = client.set("greeting", 0, b"hello").await?;
-//! assert_eq!(client.get("greeting").await?, b"hello");
-//! match client.cas("greeting", 0, version, b"goodbye").await {
-//!     Ok(version) => println!("replaced, now at version {version}"),
-//!     Err(Error::VersionMismatch { version }) => println!("somebody else was at {version}"),
-//!     Err(error) => return Err(error),
-//! }
-//! client.close().await?;
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! The name is drawn with the first write, and the servers remember it until it has been
-//! silent for an hour. They remember a million names at most. So a program ends each client
-//! with [`Client::close`], and keeps one client instead of connecting for every command. A
-//! client that is dropped is remembered for the hour: dropping cannot wait for a server.
-//!
-//! The client learns the members of the cluster from the servers, and follows their changes: it
-//! asks with each new connection, and each minute on one in use. So some of the addresses are
-//! enough to begin with, and all of them may be replaced while it is connected. Servers from
-//! before version 0.3.0 do not tell; then it keeps the addresses that it was given.
-//!
-//! Beyond single keys there are:
-//!
-//! - [`Client::transaction`]: several commands at one moment, all of them or none;
-//! - [`Client::watch`]: the changes of keys as a stream that survives failovers;
-//! - [`Client::lease`]: keys that go when this process does;
-//! - [`Client::at`]: the store as it was at a revision;
-//! - [`recipes`]: locks, elections, counters, and copies that are kept up to date;
-//! - [`blocking`]: all of it for programs without a runtime.
-//!
-//! They need servers with format 4 of the cluster in force; before, they end with
-//! [`Error::NotYet`] or [`Error::Refused`].
-//!
-//! All methods are cancel-safe: dropping the future of a command drops its
-//! connection, so no late reply is taken for another command's. A write that is
-//! cancelled may still be executed, once.
+//! [`Client`] has the commands of single keys, [`Transaction`] several at one moment. [`Watch`]
+//! tells the changes of keys, and [`Lease`] removes keys when this process dies. [`recipes`] has
+//! locks, elections, counters and caches, and [`blocking`] all of it without a runtime. [`Error`]
+//! says what a failed call has left open.
+#![doc = include_str!("tutorial.md")]
 
 pub mod blocking;
 mod connection;
@@ -88,7 +42,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 pub use transaction::{Committed, Fence, OperationResult, Transaction};
 pub use watch::{Change, ChangeKind, Changes, Previous, Watch, WatchSpec};
 
-use crate::kv::{Once, Operation};
+use crate::commands::{Once, Operation};
 use crate::protocol::{Address, ErrorReply, Reply, Request, is_name};
 pub use crate::protocol::{Mode, Status};
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::item::{Item, Moment, Page};
 use super::{Client, Error, Transaction, name_of};
-use crate::kv::{self, Query};
+use crate::commands::{Operation, Query};
 use crate::protocol::{Reply, Request};
 
 /// Reads of the store as it was at one revision: [`Client::at`].
@@ -93,7 +93,7 @@ impl Client {
     /// # Errors
     /// [`Error::Future`] when the store has not come to it; see [`Error`].
     pub async fn compact(&mut self, revision: u64) -> Result<u64, Error> {
-        let operation = kv::Operation::Compact { revision };
+        let operation = Operation::Compact { revision };
         let compact = Request::Write { operation, once: None, noreply: false };
         match self.execute(compact).await {
             Ok(Reply::Compacted { revision }) | Err(Error::Compacted { revision }) => Ok(revision),

@@ -8,7 +8,7 @@
 //! | [`Cache`] | a copy of the keys with a prefix that a watch keeps up to date |
 //!
 //! All of them are made of the public calls of [`Client`](super::Client), and any other program may
-//! take part that keeps to the layout of the keys.
+//! take part that keeps to the layout of the keys, as `coracle lock` and `coracle elect` do.
 
 mod cache;
 mod counter;

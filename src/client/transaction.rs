@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::connection::Command;
 use super::item::Item;
 use super::{Client, Error, name_of};
-use crate::kv::{Operation, Query};
+use crate::commands::{Operation, Query};
 use crate::protocol::{ErrorReply, Reply, Request};
 
 /// A transaction in the making.

@@ -16,7 +16,7 @@ use reader::Reader;
 
 use super::reads::prefix_of;
 use super::{Client, Error, Moment, name_of};
-use crate::kv::KeyRange;
+use crate::commands::KeyRange;
 use crate::protocol::WatchRequest;
 
 /// The keys of a watch, and what it tells of them.

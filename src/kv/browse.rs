@@ -6,9 +6,10 @@ use bytes::Bytes;
 
 use super::change::{Action, Change, ChangeKind, Newest};
 use super::corruption::Corruption;
-use super::pages::{Page, PageQuery, Version, Versions, VersionsQuery};
+use super::pages::{Page, Version, Versions};
 use super::reads::Reads;
 use super::store::Store;
+use crate::commands::{PageQuery, VersionsQuery};
 
 /// Reads a page. It ends before its limit when its keys and values are over `bytes_max`.
 ///

@@ -50,8 +50,7 @@ use self::bounds::{
     SET_HISTORY, TRANSACTION, check_length, check_number,
 };
 pub use self::bounds::{
-    CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, LEASE_ID_MAX, LEASE_TTL, RENEWALS_MAX,
-    VALUE_BYTES_MAX,
+    CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, RENEWALS_MAX, VALUE_BYTES_MAX,
 };
 use self::fields::{
     CasFields, DeleteFields, EndFields, GrantFields, HistoryFields, LeasedCasFields,
@@ -59,9 +58,9 @@ use self::fields::{
     WriteFields,
 };
 use self::transaction::TransactionFields;
-use super::command::{Command, Once, Operation};
-use super::history::HistoryLimits;
-use super::transaction::{TRANSACTION_DEPTH_MAX, Transaction, TransactionLimits};
+use super::command::Command;
+use super::transaction::{TRANSACTION_DEPTH_MAX, TransactionLimits};
+use crate::commands::{HistoryLimits, LEASE_ID_MAX, LEASE_TTL, Once, Operation, Transaction};
 use crate::types::{Format, is_at_end};
 
 /// The operations, each with the format of the cluster that adds it (docs/adr/0023).

@@ -1,12 +1,13 @@
-//! The commands and queries that the store takes, and its answers.
+//! A command as the log keeps it, and the answers of the store.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::history::{HistoryLimits, NotReadable};
-use super::pages::{Page, PageQuery, Versions, VersionsQuery};
-use super::transaction::{RangeAnswer, RangeQuery, Transaction, TransactionOutcome};
+use super::history::NotReadable;
+use super::pages::{Page, Versions};
+use super::transaction::{RangeAnswer, TransactionOutcome};
+use crate::commands::{Item, Once, Operation};
 use crate::types::LogIndex;
 
 /// A write: the content of a command entry of the log.
@@ -20,92 +21,6 @@ pub struct Command {
     pub store_bytes_max: u64,
     /// The operation to execute.
     pub operation: Operation,
-}
-
-/// The prefix `once <client> <seq>` of a command (dissertation §6.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Once {
-    /// The client's name, 1 to 64 bytes.
-    pub client: Bytes,
-    /// The number of the client's command, from 1.
-    pub seq: u64,
-}
-
-/// The operation of a [`Command`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// Write the key, whether it is present or not.
-    Set {
-        /// The key.
-        key: Bytes,
-        /// Seconds from the entry's stamp; 0 is never.
-        exptime: u64,
-        /// The value.
-        value: Bytes,
-        /// The lease that the key goes with; 0 for none. Another one needs format 4.
-        lease: u64,
-    },
-    /// Write only if the key is absent.
-    Add {
-        /// The key.
-        key: Bytes,
-        /// Seconds from the entry's stamp; 0 is never.
-        exptime: u64,
-        /// The value.
-        value: Bytes,
-        /// The lease that the key goes with; 0 for none. Another one needs format 4.
-        lease: u64,
-    },
-    /// Write only if the key has this version; version 0 means only if it is absent.
-    Cas {
-        /// The key.
-        key: Bytes,
-        /// Seconds from the entry's stamp; 0 is never.
-        exptime: u64,
-        /// The version that the key must have.
-        version: u64,
-        /// The value.
-        value: Bytes,
-        /// The lease that the key goes with; 0 for none. Another one needs format 4.
-        lease: u64,
-    },
-    /// Remove the key.
-    Delete {
-        /// The key.
-        key: Bytes,
-    },
-    /// Forget the client that is named in `once`. It is a command of that client only, so
-    /// it always has a `once`.
-    End,
-    /// Execute a transaction. From format 4 on, as all that follow.
-    Transaction(Transaction),
-    /// Grant a lease.
-    Grant {
-        /// The id; 0 lets the store choose one.
-        id: u64,
-        /// Its time to live in seconds, at least 1.
-        ttl: u64,
-        /// Maximum number of leases, from the settings of the leader that wrote the entry.
-        leases_max: u64,
-    },
-    /// Let leases begin their time anew. The renewals of many clients share an entry.
-    Renew {
-        /// The ids.
-        ids: Vec<u64>,
-    },
-    /// End a lease, and remove its keys.
-    Revoke {
-        /// The id.
-        id: u64,
-    },
-    /// Forget the history before a revision.
-    Compact {
-        /// The oldest revision that can be read from then on.
-        revision: u64,
-    },
-    /// Set the bounds of the history. A leader writes it when the settings of its server are
-    /// others than those in force.
-    SetHistory(HistoryLimits),
 }
 
 /// The result of a [`Command`].
@@ -193,54 +108,7 @@ impl From<NotReadable> for Outcome {
     }
 }
 
-/// A read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Query {
-    /// The value of a key.
-    Get {
-        /// The key.
-        key: Bytes,
-        /// The revision at which the store is read; 0 means now.
-        at: u64,
-    },
-    /// The value of a key with its version and remaining time.
-    GetMeta {
-        /// The key.
-        key: Bytes,
-        /// The revision at which the store is read; 0 means now.
-        at: u64,
-    },
-    /// The keys with a prefix, in byte order.
-    Scan {
-        /// The prefix; empty for every key.
-        prefix: Bytes,
-        /// Maximum number of keys to return, 1 to 10,000.
-        limit: u64,
-        /// Return only keys after this one.
-        after: Option<Bytes>,
-        /// The revision at which the store is read; 0 means now.
-        at: u64,
-    },
-    /// The records of a range.
-    Range(RangeQuery),
-    /// A transaction that only reads: all its reads see one moment.
-    Transaction(Transaction),
-    /// A lease.
-    Lease {
-        /// The id.
-        id: u64,
-        /// Maximum number of its keys to return, 0 for none.
-        keys_max: u64,
-    },
-    /// All leases.
-    Leases,
-    /// A page of the keys of a range, with all that is known of each.
-    Page(PageQuery),
-    /// The versions of a key that are kept.
-    Versions(VersionsQuery),
-}
-
-/// The store's answer to a [`Query`].
+/// The store's answer to a [`Query`](crate::commands::Query).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// `get`, `getm`: there is no such key.
@@ -301,17 +169,6 @@ impl From<NotReadable> for Answer {
             NotReadable::Future { revision } => Answer::Future { revision },
         }
     }
-}
-
-/// A key's value with its version and remaining time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
-    /// The value.
-    pub value: Bytes,
-    /// The revision of the write. Before format 4: the index of its entry.
-    pub version: u64,
-    /// Whole seconds until the key expires, rounded up and at least 1; 0 for never.
-    pub exptime: u64,
 }
 
 /// The state of a store at one point in time.

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use super::change::{Action, Change, ChangeKind, LeaseEnd};
 use super::corruption::Corruption;
 use super::expiry::{Step, Total};
-use super::history::{History, HistoryLimits, NotReadable};
+use super::history::{History, NotReadable};
 use super::leases::LeaseKeys;
 use super::reads::Reads;
 use super::records::{NewRecord, Records};
 use super::weight::{RECORD_OVERHEAD_BYTES, weight_bytes};
+use crate::commands::HistoryLimits;
 
 /// A value to be written.
 #[derive(Clone, Copy, Debug)]

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use super::change::ChangeKind;
-use super::command::{Command, Operation, Outcome};
+use super::command::{Command, Outcome};
 use super::corruption::Corruption;
 use super::edit::{Edit, NewValue};
 use super::once::OnceTable;
 use super::records::Records;
 use super::remembered::{Remembered, RememberedTransaction};
 use super::transact::{self, Stop};
-use super::transaction::Transaction;
 use super::weight::weight_bytes;
+use crate::commands::{Operation, Transaction};
 use crate::types::LogIndex;
 
 /// Executes the command of the entry at `index`, unless its `once` prefix forbids it; returns the

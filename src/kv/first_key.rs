@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::command::{Command, Operation, Query};
-use super::transaction::{Transaction, TransactionOperation};
+use super::command::Command;
+use crate::commands::{Operation, Query, Transaction, TransactionOperation};
 use crate::types::FormatRange;
 
 /// The key that an encoded command names first; `None` when it names none, or is no command that

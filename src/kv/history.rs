@@ -18,30 +18,7 @@ use super::corruption::Corruption;
 use super::digest;
 use super::key_bytes::KeyBytes;
 use super::record::Record;
-
-/// The bounds of the history, from the settings of the leader. They are part of the replicated
-/// state, so that all servers trim alike: `Operation::SetHistory` sets them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HistoryLimits {
-    /// Number of revisions that are kept before the present one; 0 keeps none.
-    pub keep_revisions: u64,
-    /// Maximum size of the history in bytes, as `store_bytes_max` counts it; 0 means no such
-    /// bound.
-    pub bytes_max: u64,
-}
-
-impl Default for HistoryLimits {
-    /// The bounds with which the history begins, before a leader has set others. They are part of
-    /// format 4.
-    fn default() -> HistoryLimits {
-        HistoryLimits { keep_revisions: 100_000, bytes_max: 256 * 1024 * 1024 }
-    }
-}
-
-impl HistoryLimits {
-    /// The bounds of a store that has no history.
-    pub const NONE: HistoryLimits = HistoryLimits { keep_revisions: 0, bytes_max: 0 };
-}
+use crate::commands::HistoryLimits;
 
 /// A moment in the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,12 +9,12 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `command` | the questions to the store and its answers |
+//! | `command` | a command as the log keeps it, and the store's answers |
 //! | `codec` | the bytes of a command, as the log keeps them |
 //! | `store` | applies entries |
 //! | `execute` | executes commands |
 //! | `remembered` | an outcome as it is remembered for retries |
-//! | `transaction` | transactions, and their check |
+//! | `transaction` | outcomes of transactions, and the check before one gets into the log |
 //! | `transact` | the execution of a transaction |
 //! | `records` | the keys with their values |
 //! | `edit` | the changes of one entry, with their revision |
@@ -27,7 +27,7 @@
 //! | `weight` | the size by which limits count a key |
 //! | `expiry` | the steps in which expired keys and clients are removed |
 //! | `key_bytes` | a short byte string stored inline |
-//! | `pages`, `browse` | reads for people who browse: pages of keys, versions of a key |
+//! | `pages`, `browse` | answers to people who browse: pages of keys, versions of a key |
 //! | `first_key` | the key by which people know a command |
 //! | `query`, `reads` | reads, of the present and of the past |
 //! | `corruption` | the finding that memory has changed without a write |
@@ -57,7 +57,6 @@ mod leases;
 mod once;
 mod pages;
 mod query;
-mod range;
 mod reads;
 mod record;
 mod records;
@@ -72,28 +71,32 @@ mod weight;
 
 pub use change::ChangeKind;
 pub use codec::{
-    CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, LEASE_ID_MAX, LEASE_TTL, RENEWALS_MAX,
-    VALUE_BYTES_MAX, needed_format, operation_name,
+    CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, RENEWALS_MAX, VALUE_BYTES_MAX, needed_format,
+    operation_name,
 };
-pub use command::{Answer, Command, Item, Once, Operation, Outcome, Query, StoreStatus};
+pub use command::{Answer, Command, Outcome, StoreStatus};
 pub use corruption::{Corruption, Totals};
 pub use digest_history::DigestHistory;
 pub use first_key::first_key_of;
-pub use history::{HistoryLimits, NotReadable};
+pub use history::NotReadable;
 pub use once::{CLIENT_SILENCE_MS, CLIENTS_MAX};
-pub use pages::{Page, PageQuery, Version, Versions, VersionsQuery};
+pub use pages::{Page, Version, Versions};
 pub use query::SCAN_BYTES_MAX;
-pub use range::KeyRange;
 pub use record::Record;
 pub use scrub::{Scrub, ScrubBudget};
 pub use snapshot::{SNAPSHOT_BLOCK_BYTES, SnapshotBlocks, SnapshotError, StoreLoader};
 pub use store::{ApplyError, Store};
 pub use transaction::{
-    Compare, CompareTarget, FailedCompare, OperationOutcome, Put, RangeAnswer, RangeQuery,
-    Relation, TRANSACTION_DEPTH_MAX, TRANSACTION_OPS_MAX, Transaction, TransactionFault,
-    TransactionLimits, TransactionOperation, TransactionOutcome,
+    FailedCompare, OperationOutcome, RangeAnswer, TRANSACTION_DEPTH_MAX, TRANSACTION_OPS_MAX,
+    TransactionFault, TransactionLimits, TransactionOutcome,
 };
 pub use watch::{
     ChangeEvent, HistoryView, WatchBudget, WatchCompacted, WatchCursor, WatchFilter, WatchRead,
 };
 pub use weight::RECORD_OVERHEAD_BYTES;
+
+pub use crate::commands::{
+    Compare, CompareTarget, HistoryLimits, Item, KeyRange, LEASE_ID_MAX, LEASE_TTL, Once,
+    Operation, PageQuery, Put, Query, RangeQuery, Relation, Transaction, TransactionOperation,
+    VersionsQuery,
+};

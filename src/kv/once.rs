@@ -9,12 +9,13 @@ use std::ops::Bound;
 
 use imbl::OrdMap;
 
-use super::command::{Once, Outcome};
+use super::command::Outcome;
 use super::corruption::Corruption;
 use super::deadlines::Deadlines;
 use super::digest;
 use super::key_bytes::KeyBytes;
 use super::remembered::{Remembered, RememberedFields};
+use crate::commands::Once;
 
 /// Maximum number of clients that the store remembers; at the limit a new client gets
 /// [`Outcome::Busy`]. It is a constant of the format: nodes with different limits would

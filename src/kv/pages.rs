@@ -1,26 +1,12 @@
-//! The questions of people who browse, and their answers: the keys of a range a page at a time, and
-//! the versions of a key. The answers have whole records, and share them with the store.
+//! The answers to people who browse: the keys of a range a page at a time, and the versions of a
+//! key. They have whole records, and share them with the store.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::change::ChangeKind;
-use super::range::KeyRange;
 use super::record::Record;
-
-/// A question for a page of the keys of a range.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageQuery {
-    /// The keys.
-    pub keys: KeyRange,
-    /// Only keys after this one are wanted.
-    pub after: Option<Bytes>,
-    /// Maximum number of keys.
-    pub limit: u64,
-    /// The revision at which the store is read; 0 means now.
-    pub at: u64,
-}
 
 /// A page of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,17 +19,6 @@ pub struct Page {
     pub records: Vec<(Bytes, Arc<Record>)>,
     /// True when there are further keys.
     pub more: bool,
-}
-
-/// A question for the versions of a key that are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VersionsQuery {
-    /// The key.
-    pub key: Bytes,
-    /// Only versions before this revision are wanted; `None` for all.
-    pub before: Option<u64>,
-    /// Maximum number of versions.
-    pub limit: u64,
 }
 
 /// Versions of a key, the newest first.

@@ -5,17 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::browse;
-use super::command::{Answer, Item, Query};
+use super::command::Answer;
 use super::corruption::Corruption;
 use super::history::NotReadable;
 use super::leases::LeaseState;
-use super::pages::PageQuery;
-use super::range::KeyRange;
 use super::reads::Reads;
 use super::record::Record;
 use super::store::Store;
 use super::transact::{self, Stop};
-use super::transaction::RangeQuery;
+use crate::commands::{Item, KeyRange, PageQuery, Query, RangeQuery};
 
 /// Maximum size of one scan's answer, in bytes of keys and values. A first key that is
 /// larger than that is returned alone.

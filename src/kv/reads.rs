@@ -14,10 +14,10 @@ use super::change::Newest;
 use super::corruption::Corruption;
 use super::history::{History, Moment};
 use super::key_bytes::KeyBytes;
-use super::range::KeyRange;
 use super::record::Record;
 use super::records::Records;
-use super::transaction::{RangeAnswer, RangeQuery};
+use super::transaction::RangeAnswer;
+use crate::commands::{KeyRange, RangeQuery};
 
 /// The keys as a read sees them. No record that is returned was hidden then, and each one is what
 /// was written.

@@ -11,14 +11,13 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::codec;
-use super::command::{Operation, Outcome};
+use super::command::Outcome;
 use super::corruption::Corruption;
 use super::history::{History, NotReadable};
 use super::reads::Reads;
 use super::records::Records;
-use super::transaction::{
-    FailedCompare, OperationOutcome, Transaction, TransactionOperation, TransactionOutcome,
-};
+use super::transaction::{FailedCompare, OperationOutcome, TransactionOutcome};
+use crate::commands::{Operation, Transaction, TransactionOperation};
 use crate::types::decode_exact;
 
 /// The outcome of a command as it is remembered.

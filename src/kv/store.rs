@@ -6,10 +6,11 @@ use super::corruption::{Corruption, Totals};
 use super::edit::Edit;
 use super::execute::execute_once;
 use super::expiry::Step;
-use super::history::{History, HistoryLimits};
+use super::history::History;
 use super::leases::Leases;
 use super::once::{CLIENTS_MAX, ClientState, OnceTable};
 use super::records::{NewRecord, Records};
+use crate::commands::HistoryLimits;
 use crate::types::{Entry, Format, FormatInForce, LogIndex, Payload};
 
 /// The reason why an entry cannot be applied.

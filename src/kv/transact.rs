@@ -13,14 +13,13 @@ use bytes::Bytes;
 use super::corruption::Corruption;
 use super::edit::{Edit, NewValue};
 use super::history::{History, NotReadable};
-use super::range::KeyRange;
 use super::reads::Reads;
 use super::record::Record;
 use super::records::Records;
 use super::remembered::{RememberedBranch, RememberedOperation};
-use super::transaction::{
-    Compare, CompareTarget, FailedCompare, OperationOutcome, Put, Relation, Transaction,
-    TransactionOperation, TransactionOutcome,
+use super::transaction::{FailedCompare, OperationOutcome, TransactionOutcome};
+use crate::commands::{
+    Compare, CompareTarget, KeyRange, Put, Relation, Transaction, TransactionOperation,
 };
 
 /// The reason why a transaction is not executed.

@@ -11,9 +11,9 @@ use bytes::Bytes;
 use super::change::{Action, Change, ChangeKind, LeaseEnd};
 use super::changes::Changes;
 use super::key_bytes::KeyBytes;
-use super::range::KeyRange;
 use super::record::Record;
 use super::store::Store;
+use crate::commands::KeyRange;
 
 /// The changes that a server keeps, as of one revision.
 #[derive(Clone, Debug)]

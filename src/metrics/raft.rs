@@ -15,8 +15,8 @@ use super::durations::Durations;
 use super::measures::{self, KnownGauge, from_gauge, system_clock, to_gauge};
 use super::terms::TermHistory;
 use crate::clock::Clock;
-use crate::raft::{Event, Role, Tolerance};
-use crate::types::{LogIndex, NodeId, Term};
+use crate::raft::{Event, Role};
+use crate::types::{LogIndex, NodeId, Term, Tolerance};
 
 /// All roles, each of which has a time series.
 const ROLES: [Role; 7] = [

@@ -6,8 +6,8 @@ use std::time::Duration;
 use prometheus_client::encoding::prometheus_text;
 
 use super::*;
-use crate::raft::{Event, Role, Tolerance};
-use crate::types::{LogIndex, NodeId, Term};
+use crate::raft::{Event, Role};
+use crate::types::{LogIndex, NodeId, Term, Tolerance};
 
 /// A clock that a test sets.
 #[derive(Default)]

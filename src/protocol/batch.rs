@@ -4,8 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::request::SnapshotQuery;
 use crate::kv::{self, Query};
-use crate::raft::{MemberRequest, TransferTarget};
-use crate::types::LogIndex;
+use crate::types::{LogIndex, MemberRequest, TransferTarget};
 
 /// One command of a client that a session does not answer by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::error_reply::ErrorReply;
 use super::request::Limits;
 use super::text::{file_digest, is_name, number};
-use crate::kv::LEASE_ID_MAX;
+use crate::commands::LEASE_ID_MAX;
 
 /// The rest of a line, field by field.
 pub(super) struct Fields<'a, I: Iterator<Item = &'a [u8]>>(pub(super) I);

@@ -9,7 +9,7 @@ use super::member_line;
 use super::request::{Limits, Request, SnapshotQuery};
 use super::store_line;
 use super::text::number;
-use crate::kv::{Once, Operation, Query};
+use crate::commands::{Once, Operation, Query};
 use crate::types::{LogIndex, LogPosition, Term};
 
 /// The longest client name of `once`, in bytes.

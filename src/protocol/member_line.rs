@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::error_reply::ErrorReply;
 use super::fields::{Fields, cmd_err, is};
 use super::request::Request;
-use crate::raft::{MemberOperation, MemberRequest, TransferTarget};
-use crate::types::{Address, LogIndex, Member, NodeId};
+use crate::types::{
+    Address, LogIndex, Member, MemberOperation, MemberRequest, NodeId, TransferTarget,
+};
 
 /// Parses the rest of a line that begins with `member`.
 pub(super) fn member<'a>(

@@ -4,8 +4,7 @@
 use std::fmt;
 
 use super::text::{Sink, fields, number, printable, put_line, put_text};
-use crate::raft::Tolerance;
-use crate::types::{Address, Format, FormatRange, LogIndex, NodeId};
+use crate::types::{Address, Format, FormatRange, LogIndex, NodeId, Tolerance};
 
 /// The members of the cluster as one server knows them. The lines are in docs/protocol.md.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -34,46 +34,63 @@
 //!   must end; it must when the client speaks another protocol, whose lines are no commands;
 //! - a request or reply that was printed is parsed to the same value.
 
+#[cfg(feature = "server")]
 mod asked;
+#[cfg(feature = "server")]
 mod batch;
 mod error_reply;
+#[cfg(feature = "server")]
 mod fields;
+#[cfg(feature = "server")]
 mod foreign;
+#[cfg(feature = "server")]
 mod line;
+#[cfg(feature = "server")]
 mod member_line;
 mod members;
+#[cfg(feature = "server")]
 pub mod outcome;
+#[cfg(feature = "server")]
 mod parser;
+#[cfg(feature = "server")]
 mod queue;
 mod reply;
 mod reply_line;
 mod reply_parser;
 mod request;
+#[cfg(feature = "server")]
 mod session;
 mod status;
+#[cfg(feature = "server")]
 mod store_line;
 mod text;
 mod watch;
+#[cfg(feature = "server")]
 mod window;
 
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "server")]
 pub use batch::ClientRequest;
 pub use error_reply::{Address, ErrorReply};
+#[cfg(feature = "server")]
 pub use foreign::ForeignProtocol;
 pub use members::{
     CanLose, ChangeReport, EndedReport, MemberKind, MemberReport, MemberState, MembersReport, Plan,
 };
+#[cfg(feature = "server")]
 pub use outcome::{ChangeWaited, Refusal, SnapshotAnswer};
+#[cfg(feature = "server")]
 pub use parser::{Parsed, Parser};
 pub use reply::Reply;
 pub use reply_line::{ErrorLine, ItemLine, ReplyLine};
 pub use reply_parser::{Expect, Malformed, ReplyParser, first_reply};
 pub use request::{LEASE_KEYS_MAX, Limits, Mode, Request, SnapshotQuery, WatchRequest};
+#[cfg(feature = "server")]
 pub use session::{Closing, STEP_COMMANDS, Session, SessionIo, SessionSettings, Step};
 pub use status::{Status, StatusReport};
 pub use text::{Sink, is_name};
 pub use watch::{WatchEvent, WatchKind, WatchParser, WatchPart, WatchPrevious};
 
-pub use crate::raft::{MemberOperation, MemberRequest, Tolerance, TransferTarget};
+pub use crate::types::{MemberOperation, MemberRequest, Tolerance, TransferTarget};

@@ -1,5 +1,5 @@
-//! The reply to a command, made of the answer of the snapshots, or of the server itself. Those of
-//! the store are in `asked`.
+//! The reply to a command, made of the answer of the snapshots, or of the server itself; those of
+//! the store are in `asked`. And the part of a watch that a change of the store becomes.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use super::members::{
 use super::reply::Reply;
 use super::status::StatusReport;
 use super::text::printable;
-use crate::kv;
+use super::watch::{WatchEvent, WatchKind, WatchPart, WatchPrevious};
+use crate::kv::{self, ChangeEvent, ChangeKind};
 use crate::raft::{ChangePlan, MembersStatus, NodeStatus, Role};
 use crate::types::{
     Address, Format, Incarnation, LogIndex, Member, Membership, NodeId, SnapshotId, Term,
@@ -276,6 +277,24 @@ pub struct ProcessStatus<'a> {
     pub wall_clock_ms: u64,
     /// The part of `[limits] memory_bytes` that the clients use, in bytes.
     pub memory_bytes_used: u64,
+}
+
+impl From<ChangeEvent> for WatchPart {
+    fn from(event: ChangeEvent) -> WatchPart {
+        let ChangeEvent { revision, kind, key, record, previous, at_ms } = event;
+        let kind = match (kind, record) {
+            (ChangeKind::Put, Some(record)) => {
+                WatchKind::Set { exptime: record.seconds_left(at_ms), value: record.value.clone() }
+            }
+            (ChangeKind::Expire, _) => WatchKind::Expired,
+            (ChangeKind::Put | ChangeKind::Delete, _) => WatchKind::Deleted,
+        };
+        let previous = previous.map(|record| WatchPrevious {
+            revision: record.mod_revision,
+            value: record.value.clone(),
+        });
+        WatchPart::Event(WatchEvent { key, revision, kind, previous })
+    }
 }
 
 /// The reply to `status`: the state of the node, of its store and of its process.

@@ -6,7 +6,7 @@ use super::error_reply::ErrorReply;
 use super::members::{MembersReport, Plan, ended_word};
 use super::status::{Status, StatusReport};
 use super::text::{Sink, put_block, put_line};
-use crate::kv::Item;
+use crate::commands::Item;
 
 /// The answer to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]

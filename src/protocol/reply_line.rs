@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::error_reply::ErrorReply;
 use super::members::{Plan, is_done};
 use super::text::{fields, file_digest, number, store_digest};
-use crate::kv::Item;
+use crate::commands::Item;
 
 /// The largest value that the protocol can carry, in bytes.
 pub(super) const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -12,7 +12,7 @@ use super::reply::Reply;
 use super::reply_line::{ItemLine, ReplyLine, VALUE_BYTES_MAX};
 use super::status::Status;
 use super::text::{BlockEnd, block_end, without_cr};
-use crate::kv::Item;
+use crate::commands::Item;
 
 /// The kind of reply that a client expects, if not an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,9 +6,8 @@ use bytes::Bytes;
 
 use super::reply_parser::Expect;
 use super::text::{Sink, put_block, put_line, put_text};
-use crate::kv;
-use crate::raft::{MemberOperation, MemberRequest, TransferTarget};
-use crate::types::{LogIndex, LogPosition, Member};
+use crate::commands::{KeyRange, Once, Operation, Query};
+use crate::types::{LogIndex, LogPosition, Member, MemberOperation, MemberRequest, TransferTarget};
 
 /// Bounds on what a client may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +30,14 @@ pub enum Request {
     /// `set`, `add`, `cas`, `delete`, `grant`, `revoke`, `compact`, and `end` after `once`.
     Write {
         /// The write.
-        operation: kv::Operation,
+        operation: Operation,
         /// The exactly-once prefix.
-        once: Option<kv::Once>,
+        once: Option<Once>,
         /// True when the client wants no reply at all.
         noreply: bool,
     },
     /// `get`, `getm`, `scan`, `lease`.
-    Read(kv::Query),
+    Read(Query),
     /// `renew`.
     Renew {
         /// The lease.
@@ -56,7 +55,7 @@ pub enum Request {
     /// `commit`.
     Commit {
         /// The exactly-once prefix.
-        once: Option<kv::Once>,
+        once: Option<Once>,
     },
     /// `discard`.
     Discard,
@@ -119,7 +118,7 @@ pub enum Mode {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchRequest {
     /// The keys: one, or those with a prefix.
-    pub keys: kv::KeyRange,
+    pub keys: KeyRange,
     /// The first revision whose changes are wanted, from 1; `None` means from the next change on.
     pub from: Option<u64>,
     /// True when the records that are replaced are wanted as well.
@@ -157,16 +156,16 @@ impl Request {
     pub fn expect(&self) -> Option<Expect> {
         Some(match self {
             Request::Write { noreply: true, .. } | Request::Quit => return None,
-            Request::Write { operation: kv::Operation::Delete { .. }, .. } => Expect::Deleted,
-            Request::Write { operation: kv::Operation::End, .. } => Expect::Ended,
-            Request::Write { operation: kv::Operation::Grant { .. }, .. } => Expect::Lease,
-            Request::Write { operation: kv::Operation::Revoke { .. }, .. } => Expect::Revoked,
-            Request::Write { operation: kv::Operation::Compact { .. }, .. } => Expect::Compacted,
+            Request::Write { operation: Operation::Delete { .. }, .. } => Expect::Deleted,
+            Request::Write { operation: Operation::End, .. } => Expect::Ended,
+            Request::Write { operation: Operation::Grant { .. }, .. } => Expect::Lease,
+            Request::Write { operation: Operation::Revoke { .. }, .. } => Expect::Revoked,
+            Request::Write { operation: Operation::Compact { .. }, .. } => Expect::Compacted,
             Request::Write { .. } => Expect::Stored,
-            Request::Read(kv::Query::Get { .. }) => Expect::Value,
-            Request::Read(kv::Query::GetMeta { .. }) => Expect::Meta,
-            Request::Read(kv::Query::Scan { limit, .. }) => Expect::Scan { limit: *limit },
-            Request::Read(kv::Query::Lease { .. }) => Expect::LeaseKeys,
+            Request::Read(Query::Get { .. }) => Expect::Value,
+            Request::Read(Query::GetMeta { .. }) => Expect::Meta,
+            Request::Read(Query::Scan { limit, .. }) => Expect::Scan { limit: *limit },
+            Request::Read(Query::Lease { .. }) => Expect::LeaseKeys,
             Request::Read(_) => no_such_command(),
             Request::Renew { .. } => Expect::Lease,
             Request::Begin | Request::Discard | Request::SetMode(_) => Expect::Done,
@@ -247,44 +246,44 @@ fn no_such_command() -> ! {
     unreachable!("the text protocol has no command for this")
 }
 
-fn print_once(once: Option<kv::Once>, sink: &mut impl Sink) {
-    if let Some(kv::Once { client, seq }) = once {
+fn print_once(once: Option<Once>, sink: &mut impl Sink) {
+    if let Some(Once { client, seq }) = once {
         sink.put_slice(b"once ");
         sink.put_slice(&client);
         put_text(sink, format_args!(" {seq} "));
     }
 }
 
-fn print_operation(operation: kv::Operation, noreply: bool, sink: &mut impl Sink) {
+fn print_operation(operation: Operation, noreply: bool, sink: &mut impl Sink) {
     let noreply = if noreply { " noreply" } else { "" };
     match operation {
-        kv::Operation::Set { key, exptime, value, lease } => {
+        Operation::Set { key, exptime, value, lease } => {
             put_word_and_key(b"set ", &key, sink);
             put_text(sink, format_args!(" {exptime} {}", value.len()));
             print_value_end(value, lease, noreply, sink);
         }
-        kv::Operation::Add { key, exptime, value, lease } => {
+        Operation::Add { key, exptime, value, lease } => {
             put_word_and_key(b"add ", &key, sink);
             put_text(sink, format_args!(" {exptime} {}", value.len()));
             print_value_end(value, lease, noreply, sink);
         }
-        kv::Operation::Cas { key, exptime, version, value, lease } => {
+        Operation::Cas { key, exptime, version, value, lease } => {
             put_word_and_key(b"cas ", &key, sink);
             put_text(sink, format_args!(" {exptime} {version} {}", value.len()));
             print_value_end(value, lease, noreply, sink);
         }
-        kv::Operation::Delete { key } => {
+        Operation::Delete { key } => {
             put_word_and_key(b"delete ", &key, sink);
             put_line(sink, format_args!("{noreply}"));
         }
-        kv::Operation::End => put_line(sink, format_args!("end{noreply}")),
-        kv::Operation::Grant { id: 0, ttl, .. } => put_line(sink, format_args!("grant {ttl}")),
-        kv::Operation::Grant { id, ttl, .. } => put_line(sink, format_args!("grant {ttl} {id}")),
-        kv::Operation::Revoke { id } => put_line(sink, format_args!("revoke {id}")),
-        kv::Operation::Compact { revision } => put_line(sink, format_args!("compact {revision}")),
-        kv::Operation::Transaction(_)
-        | kv::Operation::Renew { .. }
-        | kv::Operation::SetHistory(_) => no_such_command(),
+        Operation::End => put_line(sink, format_args!("end{noreply}")),
+        Operation::Grant { id: 0, ttl, .. } => put_line(sink, format_args!("grant {ttl}")),
+        Operation::Grant { id, ttl, .. } => put_line(sink, format_args!("grant {ttl} {id}")),
+        Operation::Revoke { id } => put_line(sink, format_args!("revoke {id}")),
+        Operation::Compact { revision } => put_line(sink, format_args!("compact {revision}")),
+        Operation::Transaction(_) | Operation::Renew { .. } | Operation::SetHistory(_) => {
+            no_such_command()
+        }
     }
 }
 
@@ -297,17 +296,17 @@ fn print_value_end(value: Bytes, lease: u64, noreply: &str, sink: &mut impl Sink
     put_block(sink, value);
 }
 
-fn print_query(query: &kv::Query, sink: &mut impl Sink) {
+fn print_query(query: &Query, sink: &mut impl Sink) {
     let at = match query {
-        kv::Query::Get { key, at } => {
+        Query::Get { key, at } => {
             put_word_and_key(b"get ", key, sink);
             *at
         }
-        kv::Query::GetMeta { key, at } => {
+        Query::GetMeta { key, at } => {
             put_word_and_key(b"getm ", key, sink);
             *at
         }
-        kv::Query::Scan { prefix, limit, after, at } => {
+        Query::Scan { prefix, limit, after, at } => {
             put_word_and_prefix(b"scan ", prefix, sink);
             put_text(sink, format_args!(" {limit}"));
             if let Some(after) = after {
@@ -315,15 +314,15 @@ fn print_query(query: &kv::Query, sink: &mut impl Sink) {
             }
             *at
         }
-        kv::Query::Lease { id, .. } => {
+        Query::Lease { id, .. } => {
             put_text(sink, format_args!("lease {id}"));
             0
         }
-        kv::Query::Range(_)
-        | kv::Query::Transaction(_)
-        | kv::Query::Leases
-        | kv::Query::Page(_)
-        | kv::Query::Versions(_) => no_such_command(),
+        Query::Range(_)
+        | Query::Transaction(_)
+        | Query::Leases
+        | Query::Page(_)
+        | Query::Versions(_) => no_such_command(),
     };
     if at != 0 {
         put_text(sink, format_args!(" at {at}"));

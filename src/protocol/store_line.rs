@@ -3,7 +3,7 @@
 use super::error_reply::ErrorReply;
 use super::fields::{Fields, cmd_err, is};
 use super::request::{LEASE_KEYS_MAX, Limits, Mode, Request, WatchRequest};
-use crate::kv::{KeyRange, LEASE_TTL, Operation, Query};
+use crate::commands::{KeyRange, LEASE_TTL, Operation, Query};
 
 /// Parses the rest of a line that begins with `word`; `None` when that is none of these
 /// commands. What may stand behind the command is left in `fields`.

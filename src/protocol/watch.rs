@@ -10,7 +10,6 @@ use super::error_reply::ErrorReply;
 use super::reply_line::{ReplyLine, value_bytes};
 use super::reply_parser::{Malformed, line_feed};
 use super::text::{BlockEnd, Sink, block_end, fields, number, put_block, put_line, without_cr};
-use crate::kv::{ChangeEvent, ChangeKind};
 
 /// A part of the stream that means something by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,24 +62,6 @@ pub struct WatchPrevious {
     pub revision: u64,
     /// The value.
     pub value: Bytes,
-}
-
-impl From<ChangeEvent> for WatchPart {
-    fn from(event: ChangeEvent) -> WatchPart {
-        let ChangeEvent { revision, kind, key, record, previous, at_ms } = event;
-        let kind = match (kind, record) {
-            (ChangeKind::Put, Some(record)) => {
-                WatchKind::Set { exptime: record.seconds_left(at_ms), value: record.value.clone() }
-            }
-            (ChangeKind::Expire, _) => WatchKind::Expired,
-            (ChangeKind::Put | ChangeKind::Delete, _) => WatchKind::Deleted,
-        };
-        let previous = previous.map(|record| WatchPrevious {
-            revision: record.mod_revision,
-            value: record.value.clone(),
-        });
-        WatchPart::Event(WatchEvent { key, revision, kind, previous })
-    }
 }
 
 impl WatchPart {

@@ -3,16 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::types::NodeId;
-
-/// The follower that is to lead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TransferTarget {
-    /// This one.
-    To(NodeId),
-    /// The best one that is not among these.
-    Avoid(BTreeSet<NodeId>),
-}
+use crate::types::{NodeId, TransferTarget};
 
 /// The reason why a transfer has come to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

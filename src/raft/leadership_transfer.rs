@@ -14,12 +14,12 @@ use std::collections::BTreeSet;
 
 use super::effect::Effect;
 use super::event::Event;
-use super::handover::{Successor, TransferFailure, TransferTarget};
+use super::handover::{Successor, TransferFailure};
 use super::leadership::Leadership;
 use super::role::RoleState;
 use super::rpc::{Rpc, TimeoutNow};
 use super::state::{NotLeader, Raft};
-use crate::types::{Format, NodeId};
+use crate::types::{Format, NodeId, TransferTarget};
 
 /// The first format that has the messages of a transfer.
 const TRANSFER_SINCE: Format = Format(3);

@@ -1,71 +1,7 @@
-//! The requests of operators about the members, and the answers (docs/adr/0026).
+//! The answers to the requests of operators about the members (docs/adr/0026).
 
-use super::quorum::Tolerance;
 use super::state::NotLeader;
-use crate::types::{Address, ChangeKind, Format, LogIndex, Member, NodeId};
-
-/// A request of an operator to change the members.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemberRequest {
-    /// The operation.
-    pub operation: MemberOperation,
-    /// The number of servers whose loss the cluster must survive after the change; `None` for 1.
-    pub can_lose: Option<u32>,
-    /// True when only the plan is wanted.
-    pub is_dry_run: bool,
-}
-
-/// An operation on the members.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MemberOperation {
-    /// Add a server.
-    Add {
-        /// Its id; `None` for the next that is free.
-        id: Option<NodeId>,
-        /// Its addresses.
-        member: Member,
-        /// True when it is to stay a learner.
-        is_learner: bool,
-    },
-    /// Remove a member.
-    Remove {
-        /// The member.
-        id: NodeId,
-    },
-    /// Put a new server in the place of a member.
-    Replace {
-        /// The member.
-        old: NodeId,
-        /// The id of the new server; `None` for the next that is free.
-        id: Option<NodeId>,
-        /// The addresses of the new server.
-        member: Member,
-    },
-    /// Make a learner a voter.
-    Promote {
-        /// The learner.
-        id: NodeId,
-    },
-    /// Make a voter a learner.
-    Demote {
-        /// The voter.
-        id: NodeId,
-    },
-    /// Give a member other addresses.
-    Update {
-        /// The member.
-        id: NodeId,
-        /// The address for other servers, if it changes.
-        peer: Option<Address>,
-        /// The address for clients, if it changes.
-        client: Option<Address>,
-    },
-    /// Take back a change that has not reached its joint membership.
-    Cancel {
-        /// The number of the change.
-        number: LogIndex,
-    },
-}
+use crate::types::{ChangeKind, Format, LogIndex, Tolerance};
 
 /// The outcome of a request that is not refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,15 +5,16 @@
 
 use std::collections::BTreeSet;
 
-use super::member_change::{
-    ChangePlan, ChangeRefusal, MemberOperation, MemberOutcome, MemberRequest,
-};
+use super::member_change::{ChangePlan, ChangeRefusal, MemberOutcome};
 use super::membership::{MEMBERS_SINCE, listed};
-use super::quorum::{Quorum, Tolerance};
+use super::quorum::Quorum;
 use super::role::RoleState;
 use super::state::{NotLeader, Raft};
 use super::transitions;
-use crate::types::{ChangeKind, EndedChange, LogIndex, MEMBERS_MAX, Member, Membership, NodeId};
+use crate::types::{
+    ChangeKind, EndedChange, LogIndex, MEMBERS_MAX, Member, MemberOperation, MemberRequest,
+    Membership, NodeId, Tolerance,
+};
 
 /// The number of servers whose loss a cluster is to survive, when nobody says another.
 const CAN_LOSE: usize = 1;

@@ -7,16 +7,15 @@ use super::catch_up::CatchUp;
 use super::effect::Effect;
 use super::event::Event;
 use super::format_gate::RaiseWait;
-use super::handover::TransferTarget;
 use super::members_event::MembersEvent;
-use super::quorum::Tolerance;
 use super::role::RoleState;
 use super::rpc::{Admitted, Rpc};
 use super::state::Raft;
 use super::status::SnapshotProgress;
 use super::transitions;
 use crate::types::{
-    Address, Change, Format, FormatRange, LogIndex, Member, Membership, NodeId, Payload,
+    Address, Change, Format, FormatRange, LogIndex, Member, Membership, NodeId, Payload, Tolerance,
+    TransferTarget,
 };
 
 /// The format that has members with addresses.

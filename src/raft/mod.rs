@@ -90,7 +90,7 @@
 //! | `rpc`, `forwards`, `effect` | messages and orders |
 //! | `event`, `status`, `settings` | log lines and data |
 //! | `members_event` | the steps of changes of the members, as log lines |
-//! | `member_change` | what operators ask of the members, and the answers |
+//! | `member_change` | the answers to operators who change the members |
 //! | `quorum` | the arithmetic of majorities |
 //! | `log` | the terms of the whole log, and the entries that are on their way |
 //! | `persistence` | term and vote, writes under way, messages that wait for the disk |
@@ -217,15 +217,14 @@ pub use effect::{
 pub use event::{Event, HoldEnd};
 pub use format_gate::{MemberWait, RaiseWait};
 pub use forwards::{ForwardAnswer, ForwardOrigin, ForwardedCommand};
-pub use handover::{TransferFailure, TransferTarget};
+pub use handover::TransferFailure;
 pub use introduction::Introduction;
 pub use leader_lease::LeaseSettings;
 pub use leadership_transfer::{Transfer, TransferRefusal};
-pub use member_change::{ChangePlan, ChangeRefusal, MemberOperation, MemberOutcome, MemberRequest};
+pub use member_change::{ChangePlan, ChangeRefusal, MemberOutcome};
 pub use members_event::MembersEvent;
 pub use membership::{MembersStatus, PeerView};
 pub use peer_fault::PeerFault;
-pub use quorum::Tolerance;
 pub use raising::{Raise, RaiseRefusal};
 pub use replication::Progress;
 pub use replication::action::{ProgressAction, ReplicationReport};

@@ -6,21 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::types::{LogIndex, Membership, NodeId};
-
-/// The number of servers that a cluster can lose, and where it comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tolerance {
-    /// The number of voters. In a joint membership all numbers are those of the half that can
-    /// spare fewer.
-    pub voters: usize,
-    /// The number of voters that are needed to go on.
-    pub needed: usize,
-    /// The number of voters that the leader hears.
-    pub here: usize,
-    /// The number of voters that can be lost; `None` when there are too few already.
-    pub can_lose: Option<usize>,
-}
+use crate::types::{LogIndex, Membership, NodeId, Tolerance};
 
 /// The quorums of one membership. Any two of them have a node in common.
 #[derive(Clone, Copy)]

@@ -116,7 +116,8 @@ fn mark_tests(tokens: &mut [Token]) -> Vec<GatedModule> {
         let condition_end = lex::closing_bracket(tokens, at + 1);
         let condition = &tokens[at + 4..condition_end - 1];
         let has = |word: &str| condition.iter().any(|token| token.text == word);
-        let is_gate = (has("test") || has("feature")) && !has("not");
+        // A feature alone is no such condition: it gates a part of the crate (docs/adr/0034).
+        let is_gate = has("test") && !has("not");
         let is_test = condition.len() == 1 && is_gate;
         let end = lex::item_end(tokens, condition_end + 1);
         if is_gate && text(end) == ";" && text(end - 2) == "mod" {

@@ -12,7 +12,8 @@ use crate::actors::messages::clients::{ClientReply, ReplyHandle, SessionId};
 use crate::actors::messages::lifecycle::HandOver;
 use crate::actors::messages::replies::{Replies, reply};
 use crate::protocol::{ClientRequest, Refusal};
-use crate::raft::{Role, Transfer, TransferFailure, TransferRefusal, TransferTarget};
+use crate::raft::{Role, Transfer, TransferFailure, TransferRefusal};
+use crate::types::TransferTarget;
 
 impl RaftActor {
     /// True when a command has to wait for the end of a transfer.

@@ -5,8 +5,8 @@ use super::members::{Begun, Wait};
 use crate::actors::messages::clients::{ClientReply, ReplyHandle};
 use crate::actors::messages::replies::{Replies, reply};
 use crate::protocol::{ChangeWaited, MembersReport, Refusal, outcome};
-use crate::raft::{ChangeRefusal, MemberOutcome, MemberRequest, Role};
-use crate::types::{ChangeKind, EndedChange, LogIndex, NodeId};
+use crate::raft::{ChangeRefusal, MemberOutcome, Role};
+use crate::types::{ChangeKind, EndedChange, LogIndex, MemberRequest, NodeId};
 
 impl RaftActor {
     /// Changes the members. The answer waits until the entry that begins the change is applied

@@ -4,8 +4,7 @@
 use tokio::sync::oneshot;
 
 use crate::actors::messages::clients::ReplyHandle;
-use crate::raft::TransferTarget;
-use crate::types::Term;
+use crate::types::{Term, TransferTarget};
 
 /// Maximum number of transfers and drains that wait; beyond, `ERR_BUSY`.
 const COMMANDS_MAX: usize = 64;

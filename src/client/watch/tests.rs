@@ -9,7 +9,7 @@ use super::reader::{CheckTimes, Reader};
 use super::{ChangeKind, Changes, Watch, WatchSpec};
 use crate::client::tests::{Act, Fake, client, hasty, patient, say};
 use crate::client::{Client, Error};
-use crate::kv::KeyRange;
+use crate::commands::KeyRange;
 use crate::protocol::WatchRequest;
 
 fn say_and_close(text: &str) -> Act {

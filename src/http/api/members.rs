@@ -10,8 +10,9 @@ use super::parameters::{self, NUMBER_MAX};
 use crate::actors::messages::clients::ClientReply;
 use crate::client::{Changed, Client, Error, Options, Transferred};
 use crate::protocol::{ClientRequest, MembersReport, Plan, Refusal};
-use crate::raft::{MemberOperation, MemberRequest, Tolerance, TransferTarget};
-use crate::types::{Address, LogIndex, NodeId};
+use crate::types::{
+    Address, LogIndex, MemberOperation, MemberRequest, NodeId, Tolerance, TransferTarget,
+};
 
 /// `/members/transfer`.
 pub(super) async fn transfer(api: &Api, body: &Value) -> Result<Value, ApiError> {

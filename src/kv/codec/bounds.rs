@@ -12,13 +12,6 @@ pub const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Maximum length of a client's name in bytes.
 pub const CLIENT_BYTES_MAX: usize = 64;
 
-/// The least and the greatest time to live of a lease, in seconds: the latter is a hundred years.
-pub const LEASE_TTL: std::ops::RangeInclusive<u64> = 1..=3_153_600_000;
-
-/// The greatest id of a lease. An id has 63 bits, so that the clients that take it for a signed
-/// number see a positive one.
-pub const LEASE_ID_MAX: u64 = i64::MAX as u64;
-
 /// Maximum number of leases that one command renews. It is a constant of the format.
 pub const RENEWALS_MAX: usize = 65_536;
 

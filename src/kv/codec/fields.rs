@@ -4,10 +4,9 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::bounds::{CommandError, LEASE_ID_MAX, LEASED_SET, REVOKE, SET, check_number};
+use super::bounds::{CommandError, LEASED_SET, REVOKE, SET, check_number};
 use super::transaction::TransactionFields;
-use crate::kv::command::Operation;
-use crate::kv::history::HistoryLimits;
+use crate::commands::{HistoryLimits, LEASE_ID_MAX, Operation};
 
 /// The parts of a command, of which `once` still borrows.
 type Parts<'a> = (Option<OnceFields<'a>>, u64, Operation);

@@ -17,12 +17,10 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::bounds::{
-    CommandError, KEY_BYTES_MAX, LEASE_ID_MAX, VALUE_BYTES_MAX, check_length, check_number,
-};
-use crate::kv::range::KeyRange;
-use crate::kv::transaction::{
-    Compare, CompareTarget, Put, RangeQuery, Relation, Transaction, TransactionOperation,
+use super::bounds::{CommandError, KEY_BYTES_MAX, VALUE_BYTES_MAX, check_length, check_number};
+use crate::commands::{
+    Compare, CompareTarget, KeyRange, LEASE_ID_MAX, Put, RangeQuery, Relation, Transaction,
+    TransactionOperation,
 };
 
 #[derive(Serialize, Deserialize)]

@@ -2,9 +2,9 @@ use proptest::prelude::*;
 
 use super::block::{ARRAY_32, CHANGES, CLIENTS_4, COUNT, GONE, HEAD, HEAD_4, KEYS_4};
 use super::*;
+use crate::commands::HistoryLimits;
 use crate::kv::Store;
 use crate::kv::change::Action;
-use crate::kv::history::HistoryLimits;
 use crate::testing::store_model::{Log, any_history, delete, entry, in_format_4, set, set_for};
 use crate::types::Format;
 

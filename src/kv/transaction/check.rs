@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::{Compare, CompareTarget, Transaction, TransactionOperation};
-use crate::kv::range::KeyRange;
+use crate::commands::{Compare, CompareTarget, KeyRange, Transaction, TransactionOperation};
 
 /// Maximum depth of transactions in each other. It is a constant of the format.
 pub const TRANSACTION_DEPTH_MAX: usize = 16;

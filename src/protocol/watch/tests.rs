@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::kv::Record;
+use crate::kv::{ChangeEvent, ChangeKind, Record};
 
 /// All parts of a stream that comes in pieces of this size, or the error that ends it.
 fn parse(text: &[u8], piece_bytes: usize) -> Result<Vec<WatchPart>, Malformed> {

@@ -1,6 +1,6 @@
 use super::{Handovers, Successor};
-use crate::raft::{TransferFailure, TransferTarget};
-use crate::types::NodeId;
+use crate::raft::TransferFailure;
+use crate::types::{NodeId, TransferTarget};
 
 fn n(id: u64) -> NodeId {
     NodeId(id)

@@ -40,8 +40,8 @@ use super::disk::Durable;
 use super::members;
 use super::snapshots::SnapshotRules;
 use super::text;
-use crate::raft::{Envelope, MemberOperation, Rpc};
-use crate::types::{HardState, LogIndex, NodeId, Term};
+use crate::raft::{Envelope, Rpc};
+use crate::types::{HardState, LogIndex, MemberOperation, NodeId, Term};
 
 struct Script {
     cluster: Cluster,

@@ -8,10 +8,10 @@ use super::disk::Durable;
 use super::gates::Gate;
 use super::node::Node;
 use super::snapshots::SnapshotRules;
-use crate::raft::{
-    ChangeRefusal, MemberOperation, MemberOutcome, MemberRequest, MembersStatus, Role,
+use crate::raft::{ChangeRefusal, MemberOutcome, MembersStatus, Role};
+use crate::types::{
+    Address, FormatRange, LogIndex, Member, MemberOperation, MemberRequest, Membership, NodeId,
 };
-use crate::types::{Address, FormatRange, LogIndex, Member, Membership, NodeId};
 
 /// The addresses of a node.
 pub(super) fn member(id: u64) -> Member {

@@ -2,7 +2,8 @@
 
 use super::cluster::{Cluster, ELECTION_TICKS_MAX, i, n};
 use super::members::{add, add_learner, demote, member, promote, remove, replace};
-use crate::raft::{MemberOperation, MemberOutcome, Role};
+use crate::raft::{MemberOutcome, Role};
+use crate::types::MemberOperation;
 
 #[test]
 fn a_new_server_becomes_a_learner_catches_up_and_becomes_a_voter() {

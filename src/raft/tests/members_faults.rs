@@ -431,7 +431,7 @@ fn a_newcomer_that_never_comes_costs_nothing() {
     let index = cluster.propose(n(1), "on").unwrap();
     cluster.pass(2);
     assert!(cluster.raft(n(1)).commit_index() >= index);
-    let cancel = crate::raft::MemberOperation::Cancel { number };
+    let cancel = crate::types::MemberOperation::Cancel { number };
     cluster.change(n(1), cancel).unwrap();
     cluster.pass(2);
     assert_eq!(cluster.members_of(1).ids(), [n(1)].into());

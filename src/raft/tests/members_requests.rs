@@ -3,11 +3,11 @@
 use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS, i, n};
 use super::gates::{BOTH, founded_long_ago};
 use super::members::{add, add_learner, demote, member, promote, remove, replace};
-use crate::raft::{
-    ChangeRefusal, Envelope, MemberOperation, MemberOutcome, MemberRequest, NotLeader, Rpc,
+use crate::raft::{ChangeRefusal, Envelope, MemberOutcome, NotLeader, Rpc};
+use crate::types::{
+    ChangeKind, FormatRange, LogIndex, MEMBERS_MAX, Member, MemberOperation, MemberRequest,
     Tolerance,
 };
-use crate::types::{ChangeKind, FormatRange, LogIndex, MEMBERS_MAX, Member};
 
 /// The sentence with which the leader, node 1, refuses a change, by default tolerance.
 fn refusal(cluster: &mut Cluster, operation: MemberOperation) -> String {

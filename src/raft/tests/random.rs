@@ -14,8 +14,8 @@ use super::disk::Durable;
 use super::gates::{of_all, of_both, raised_long_ago, raised_to};
 use super::node::Node;
 use super::snapshots::SnapshotRules;
-use crate::raft::{Envelope, ProgressSettings, Role, Rpc, TransferTarget};
-use crate::types::{Format, LogIndex, LogPosition, NodeId};
+use crate::raft::{Envelope, ProgressSettings, Role, Rpc};
+use crate::types::{Format, LogIndex, LogPosition, NodeId, TransferTarget};
 
 const SEEDS: u64 = 300;
 const STEPS: u32 = 1200;

@@ -10,8 +10,8 @@ use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS};
 use super::members::{add, add_learner, demote, promote, remove, replace};
 use super::random::{Walk, any_rules};
 use super::text;
-use crate::raft::{MemberOperation, Role};
-use crate::types::{Membership, NodeId};
+use crate::raft::Role;
+use crate::types::{MemberOperation, Membership, NodeId};
 
 const SEEDS: u64 = 80;
 const STEPS: u32 = 1200;

@@ -9,9 +9,9 @@ use super::snapshots::SnapshotRules;
 use super::solo::{Solo, append, at, pre_vote, pre_voted, voted};
 use crate::raft::{
     Effect, Envelope, NotLeader, RequestVote, Role, Rpc, TimeoutNow, Transfer, TransferFailure,
-    TransferRefusal, TransferTarget,
+    TransferRefusal,
 };
-use crate::types::{Format, LogPosition, NodeId, Term};
+use crate::types::{Format, LogPosition, NodeId, Term, TransferTarget};
 
 const THREE: Format = Format(3);
 

@@ -3,9 +3,9 @@
 
 use super::*;
 use crate::protocol::{CanLose, ChangeWaited, MemberKind, MemberState, MembersReport};
-use crate::raft::{GateSettings, MemberOperation, MemberRequest};
+use crate::raft::GateSettings;
 use crate::testing::introduction;
-use crate::types::{Format, Payload};
+use crate::types::{Format, MemberOperation, MemberRequest, Payload};
 
 const OTHER: NodeId = NodeId(3);
 

@@ -5,9 +5,9 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::actors::messages::lifecycle::HandOver;
-use crate::raft::{GateSettings, Introduction, TimeoutNow, TransferTarget};
+use crate::raft::{GateSettings, Introduction, TimeoutNow};
 use crate::testing::introduction;
-use crate::types::{ClusterHistory, ClusterState, Format, FormatInForce};
+use crate::types::{ClusterHistory, ClusterState, Format, FormatInForce, TransferTarget};
 
 fn transfer() -> ClientRequest {
     ClientRequest::Transfer(TransferTarget::To(PEER))

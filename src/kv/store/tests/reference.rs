@@ -7,14 +7,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use crate::kv::transaction::{
-    Compare, CompareTarget, FailedCompare, OperationOutcome, Put, RangeAnswer, RangeQuery,
-    Relation, Transaction, TransactionLimits, TransactionOperation, TransactionOutcome,
-};
 use crate::kv::weight::weight_bytes;
 use crate::kv::{
-    Answer, CLIENT_SILENCE_MS, Command, KeyRange, Once, Operation, Outcome, Query, Record, Scrub,
-    ScrubBudget, Store, StoreLoader,
+    Answer, CLIENT_SILENCE_MS, Command, Compare, CompareTarget, FailedCompare, KeyRange, Once,
+    Operation, OperationOutcome, Outcome, Put, Query, RangeAnswer, RangeQuery, Record, Relation,
+    Scrub, ScrubBudget, Store, StoreLoader, Transaction, TransactionLimits, TransactionOperation,
+    TransactionOutcome,
 };
 use crate::testing::store_model::{entry, noop};
 use crate::types::{Entry, Format, FormatInForce, LogIndex, Payload, Term};

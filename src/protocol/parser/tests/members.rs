@@ -1,8 +1,9 @@
 //! The commands about members and leadership.
 
 use super::*;
-use crate::raft::{MemberOperation, MemberRequest, TransferTarget};
-use crate::types::{Address, LogIndex, Member, NodeId};
+use crate::types::{
+    Address, LogIndex, Member, MemberOperation, MemberRequest, NodeId, TransferTarget,
+};
 
 const MEMBER_LIMITS: Limits = Limits { line_bytes_max: 200, ..LIMITS };
 

@@ -1,4 +1,5 @@
-//! A set of keys without gaps: one key, the keys with a prefix, or the keys between two.
+//! A set of keys without gaps: one key, the keys with a prefix, or the keys between two; and the
+//! read of such a set.
 
 use std::ops::Bound;
 
@@ -103,6 +104,19 @@ impl KeyRange {
         };
         (Bound::Included(&self.start[..]), end)
     }
+}
+
+/// A read of the keys of a range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RangeQuery {
+    /// The keys.
+    pub keys: KeyRange,
+    /// Maximum number of records in the answer; 0 means no such limit.
+    pub limit: u64,
+    /// The revision at which the store is read; 0 means now.
+    pub at: u64,
+    /// True when the answer is to have the number of keys only.
+    pub is_count_only: bool,
 }
 
 #[cfg(test)]
