@@ -18,6 +18,7 @@ mod debug;
 mod doctor;
 mod drain;
 mod elect;
+mod endpoints;
 mod examples;
 mod failure;
 mod json;
@@ -29,6 +30,7 @@ mod logging;
 mod member;
 mod output;
 mod recover;
+mod roster;
 mod serve;
 mod snapshot;
 mod status;
@@ -43,7 +45,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use coracle::config::{Server, Settings};
 use coracle::types::Member;
 
-use self::cluster::ConfigFile;
+use self::endpoints::ConfigFile;
 use self::failure::Failure;
 use self::output::print;
 

@@ -22,14 +22,12 @@ use coracle::types::{
     Change, Format, LogIndex, LogPosition, Member, Membership, NodeId, SnapshotId, Term,
 };
 
-use super::cluster::{ConfigFile, block_on};
+use super::cluster::{Cluster, block_on};
+use super::endpoints::ConfigFile;
 use super::failure::{Failure, usage};
 use super::json::json_text;
 use super::output::{bar, print, spinner};
 
-/// Maximum time for one reply: a server that is writing a snapshot may need its
-/// `request_timeout_ms`.
-const TRY_TIMEOUT: Duration = Duration::from_secs(15);
 /// The pause before a server is asked again that could not send its snapshot to the end.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Number of keys that are looked up at a time.
@@ -52,11 +50,9 @@ pub struct Save {
     /// Replace the file if it is there
     #[arg(long)]
     force: bool,
+    // A server that is writing a snapshot may need its `request_timeout_ms` for a reply.
     #[command(flatten)]
-    servers: ConfigFile,
-    /// Maximum time to try
-    #[arg(long, value_name = "MS", default_value_t = 600_000)]
-    timeout_ms: u64,
+    cluster: Cluster<600_000, 15_000>,
 }
 
 #[derive(Args, Debug)]
@@ -108,7 +104,6 @@ impl SnapshotCommand {
 
 impl Save {
     fn run(self) -> Result<(), Failure> {
-        let settings = self.servers.load()?;
         if !self.force && self.file.symlink_metadata().is_ok() {
             let file = self.file.display();
             return Err(usage(format!("{file} is there already: --force replaces it")));
@@ -116,7 +111,7 @@ impl Save {
         let mut unfinished = self.file.clone().into_os_string();
         unfinished.push(".new");
         let unfinished = PathBuf::from(unfinished);
-        let saved = self.save(&settings, &unfinished);
+        let saved = self.save(&unfinished);
         if saved.is_err() {
             // The removal fails when the file is not there; the first failure is reported anyway.
             let _ = fs::remove_file(&unfinished);
@@ -124,9 +119,9 @@ impl Save {
         saved
     }
 
-    fn save(&self, settings: &Settings, unfinished: &Path) -> Result<(), Failure> {
+    fn save(&self, unfinished: &Path) -> Result<(), Failure> {
         let began = Instant::now();
-        let name = block_on(self.fetch(settings, unfinished))??;
+        let name = block_on(self.fetch(unfinished))??;
         let backup = Backup::read(unfinished)?;
         if backup.file.id() != id_of(name) {
             let path = unfinished.display();
@@ -152,11 +147,14 @@ impl Save {
     }
 
     /// Fetches the snapshot, and begins again when the server is lost or has it no longer.
-    async fn fetch(&self, settings: &Settings, path: &Path) -> Result<SnapshotName, Failure> {
-        let until = Instant::now() + Duration::from_millis(self.timeout_ms);
+    async fn fetch(&self, path: &Path) -> Result<SnapshotName, Failure> {
+        let until = Instant::now() + self.cluster.timeout();
+        let servers = self.cluster.roster().await?.addresses();
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            match fetch_once(settings, path, left.min(DEADLINE_MAX)).await {
+            let deadline = until.saturating_duration_since(Instant::now()).min(DEADLINE_MAX);
+            let try_timeout = self.cluster.try_timeout();
+            let options = Options { deadline, try_timeout, ..Options::default() };
+            match fetch_once(&servers, path, options).await {
                 Err(Failure::Unavailable(_)) if Instant::now() + PAUSE < until => {
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -167,12 +165,10 @@ impl Save {
 }
 
 async fn fetch_once(
-    settings: &Settings,
+    servers: &[String],
     path: &Path,
-    deadline: Duration,
+    options: Options,
 ) -> Result<SnapshotName, Failure> {
-    let servers = settings.servers.values().map(|server| server.client_address());
-    let options = Options { deadline, try_timeout: TRY_TIMEOUT, ..Options::default() };
     let mut client = Client::connect(servers, options).await?;
     let waiting = spinner("waiting for the leader's snapshot".into());
     let begun = client.begin_snapshot().await;

@@ -1,23 +1,19 @@
 //! `status`: asks every server directly, and prints one table.
 
-use std::time::Duration;
-
 use clap::Args;
 use coracle::client::{Error, Status, status_of};
 use coracle::types::NodeId;
 use futures_util::future::join_all;
 
-use super::cluster::{ConfigFile, block_on};
+use super::cluster::{Cluster, block_on};
 use super::failure::Failure;
 use super::output::{print, table};
+use super::survey::Target;
 
 #[derive(Args, Debug)]
 pub struct StatusCommand {
     #[command(flatten)]
-    file: ConfigFile,
-    /// Maximum time to wait for a server's answer
-    #[arg(long, value_name = "MS", default_value_t = 1_000)]
-    timeout_ms: u64,
+    cluster: Cluster<1_000, 1_000>,
 }
 
 /// A server, its address and its answer.
@@ -29,19 +25,21 @@ const HEADER: [&str; 8] =
 impl StatusCommand {
     /// Prints the table. Fails when no server answered.
     pub fn run(self) -> Result<(), Failure> {
-        let settings = self.file.load()?;
-        let patience = Duration::from_millis(self.timeout_ms);
-        let asked = settings.servers.values().map(async |server| {
-            let address = server.client_address();
-            let answer = status_of(&address, patience).await;
-            (server.id, address, answer)
-        });
-        let asked: Vec<Asked> = block_on(join_all(asked))?;
+        let asked = block_on(self.ask())??;
         print(table(&rows(&asked)).as_bytes())?;
         if asked.iter().all(|(_, _, answer)| answer.is_err()) {
             return Err(Failure::Unavailable("no server answered".into()));
         }
         Ok(())
+    }
+
+    async fn ask(&self) -> Result<Vec<Asked>, Failure> {
+        let roster = self.cluster.roster().await?;
+        let ask = roster.targets.into_iter().map(async |Target { id, client, .. }| {
+            let answer = status_of(&client, self.cluster.patience()).await;
+            (id, client, answer)
+        });
+        Ok(join_all(ask).await)
     }
 }
 

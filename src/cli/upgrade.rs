@@ -12,13 +12,13 @@ mod view;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use coracle::client::{Client, Error, Options, set_hold_of, status_of};
 use coracle::types::{Format, NodeId};
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
-use super::cluster::{ConfigFile, block_on};
+use super::cluster::{self, block_on};
 use super::failure::Failure;
 use super::output::{print, table};
 use super::text::{listed, named};
@@ -47,28 +47,26 @@ pub enum UpgradeCommand {
     Formats,
 }
 
-#[derive(Args, Debug)]
-pub struct Cluster {
-    #[command(flatten)]
-    file: ConfigFile,
-    /// Maximum time to wait for a server's answer; `raise` waits for a leader as long
-    #[arg(long, value_name = "MS", default_value_t = 2_000)]
-    timeout_ms: u64,
-}
+/// The cluster. Its format is raised by a leader, which is waited for as long as for any answer.
+type Cluster = cluster::Cluster<2_000>;
 
 impl UpgradeCommand {
     /// Does what the command asks for.
     pub fn run(self) -> Result<(), Failure> {
         match self {
             UpgradeCommand::Status(cluster) => {
-                let view = block_on(Servers::load(&cluster)?.view())?;
+                let view = block_on(async {
+                    Ok::<_, Failure>(Servers::of(&cluster).await?.view().await)
+                })??;
                 let text = table(&view.rows()) + &view.sentences();
                 print(text.as_bytes())?;
                 view.format().map(|_| ()).ok_or_else(no_answer)
             }
             UpgradeCommand::Check { to, cluster } => {
                 let program = Program::ask(&to)?;
-                let view = block_on(Servers::load(&cluster)?.view())?;
+                let view = block_on(async {
+                    Ok::<_, Failure>(Servers::of(&cluster).await?.view().await)
+                })??;
                 match program.verdict(&view) {
                     Verdict::Yes(text) => print(format!("{text}\n").as_bytes()),
                     Verdict::No(text) => Err(Failure::No(text)),
@@ -76,16 +74,13 @@ impl UpgradeCommand {
                 }
             }
             UpgradeCommand::Hold(cluster) => {
-                let servers = Servers::load(&cluster)?;
-                block_on(async { servers.hold().await })?
+                block_on(async { Servers::of(&cluster).await?.hold().await })?
             }
             UpgradeCommand::Release(cluster) => {
-                let servers = Servers::load(&cluster)?;
-                block_on(async { servers.release().await?.report() })?
+                block_on(async { Servers::of(&cluster).await?.release().await?.report() })?
             }
             UpgradeCommand::Raise(cluster) => {
-                let servers = Servers::load(&cluster)?;
-                block_on(async { servers.raise().await })?
+                block_on(async { Servers::of(&cluster).await?.raise().await })?
             }
             UpgradeCommand::Formats => print(own_formats().as_bytes()),
         }
@@ -99,7 +94,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 struct Servers {
     /// The address of each for clients.
     all: Vec<(NodeId, String)>,
+    /// Maximum time to wait for the answer of one of them.
     patience: Duration,
+    /// Maximum time to wait for a leader.
+    timeout: Duration,
 }
 
 /// The outcome of asking all servers to hold the format, or not to.
@@ -113,11 +111,10 @@ struct Holds {
 }
 
 impl Servers {
-    fn load(cluster: &Cluster) -> Result<Servers, Failure> {
-        let settings = cluster.file.load()?;
-        let servers = settings.servers.values();
-        let all = servers.map(|server| (server.id, server.client_address())).collect();
-        Ok(Servers { all, patience: Duration::from_millis(cluster.timeout_ms) })
+    async fn of(cluster: &Cluster) -> Result<Servers, Failure> {
+        let targets = cluster.roster().await?.targets.into_iter();
+        let all = targets.map(|target| (target.id, target.client)).collect();
+        Ok(Servers { all, patience: cluster.patience(), timeout: cluster.timeout() })
     }
 
     async fn view(&self) -> View {
@@ -183,7 +180,7 @@ impl Servers {
 
     /// The view once no raise is under way, for which a hold would have come too late.
     async fn settled_view(&self) -> View {
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.timeout;
         loop {
             let view = self.view().await;
             if !view.is_raising() || Instant::now() + PAUSE >= deadline {
@@ -212,7 +209,7 @@ impl Servers {
     async fn raise(&self) -> Result<(), Failure> {
         let view = self.view().await;
         let before = view.format().ok_or_else(no_answer)?;
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.timeout;
         self.release().await?;
         let format = loop {
             match self.ask_leader().await {
@@ -239,7 +236,8 @@ impl Servers {
     /// Has the leader raise the format. Returns the format in force.
     async fn ask_leader(&self) -> Result<Format, Error> {
         let addresses = self.all.iter().map(|(_, address)| address.clone());
-        let options = Options { deadline: self.patience, ..Options::default() };
+        let (deadline, try_timeout) = (self.timeout, self.patience);
+        let options = Options { deadline, try_timeout, ..Options::default() };
         let mut client = Client::connect(addresses, options).await?;
         let format = client.raise().await?;
         Ok(Format(u32::try_from(format).unwrap_or(u32::MAX)))

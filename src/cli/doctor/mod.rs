@@ -18,7 +18,8 @@ mod gather;
 use clap::Args;
 use coracle::types::NodeId;
 
-use super::cluster::{ConfigFile, block_on};
+use super::cluster::block_on;
+use super::endpoints::ConfigFile;
 use super::failure::Failure;
 use super::output::print;
 use finding::Diagnosis;

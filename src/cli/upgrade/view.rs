@@ -10,7 +10,7 @@ use super::super::text::{named, shown};
 /// The servers of a cluster, each with what it answered.
 #[derive(Debug)]
 pub struct View {
-    /// All servers of servers.toml.
+    /// All servers.
     pub servers: Vec<ServerView>,
 }
 
