@@ -7,4 +7,6 @@ mod command_line {
     mod process;
 
     mod endpoints;
+    mod input;
+    mod scans;
 }

@@ -4,6 +4,7 @@ use clap::Args;
 use coracle::client::{Change, ChangeKind, Changes};
 
 use super::json::{Object, json_bytes};
+use super::text::quoted;
 
 /// The option that says how changes are printed.
 #[derive(Args, Clone, Copy, Debug)]
@@ -27,14 +28,13 @@ impl Form {
     }
 }
 
-/// A line `set key revision seconds size` and the value, `deleted key revision`, or `expired key
+/// A line `set key revision seconds size` and a line with the value, `deleted key revision`, or `expired key
 /// revision`; before it perhaps `prev key revision size`, and that value.
 fn text(revision: u64, change: &Change, bytes: &mut Vec<u8>) {
     let mut line = |word: &str, numbers: String, value: Option<&[u8]>| {
-        bytes
-            .extend([word.as_bytes(), b" ", &change.key, b" ", numbers.as_bytes(), b"\n"].concat());
+        bytes.extend(format!("{word} {} {numbers}\n", quoted(&change.key)).into_bytes());
         if let Some(value) = value {
-            bytes.extend([value, b"\n"].concat());
+            bytes.extend(format!("{}\n", quoted(value)).into_bytes());
         }
     };
     if let Some(previous) = &change.previous {

@@ -7,6 +7,7 @@ use super::cluster::Cluster;
 use super::failure::Failure;
 use super::json::{Object, json_bytes, json_list};
 use super::output::print;
+use super::text::quoted;
 
 #[derive(Debug, Subcommand)]
 pub enum LeaseCommand {
@@ -77,20 +78,20 @@ impl LeaseCommand {
 impl InfoCommand {
     fn run(self) -> Result<(), Failure> {
         let info = self.cluster.ask(async |client| client.lease_info(self.id).await)?;
-        print(&if self.json { object(&info).line().into_bytes() } else { text(&info) })
+        print(if self.json { object(&info).line() } else { text(&info) }.as_bytes())
     }
 }
 
 /// Lines of a name and a value.
-fn text(info: &LeaseInfo) -> Vec<u8> {
-    let mut bytes = format!("id {}\nseconds_left {}\n", info.id, info.left).into_bytes();
+fn text(info: &LeaseInfo) -> String {
+    let mut text = format!("id {}\nseconds_left {}\n", info.id, info.left);
     for key in &info.keys {
-        bytes.extend([b"key ", &key[..], b"\n"].concat());
+        text += &format!("key {}\n", quoted(key));
     }
     if info.more {
-        bytes.extend(b"more yes\n");
+        text += "more yes\n";
     }
-    bytes
+    text
 }
 
 fn object(info: &LeaseInfo) -> Object {

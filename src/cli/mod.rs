@@ -21,6 +21,7 @@ mod elect;
 mod endpoints;
 mod examples;
 mod failure;
+mod item;
 mod json;
 mod leader;
 mod lease;
@@ -31,6 +32,7 @@ mod member;
 mod output;
 mod recover;
 mod roster;
+mod scan;
 mod serve;
 mod snapshot;
 mod status;
@@ -38,6 +40,7 @@ mod survey;
 mod text;
 mod top;
 mod txn;
+mod typed;
 mod upgrade;
 mod watch;
 
@@ -69,6 +72,10 @@ enum Command {
     Serve(serve::ServeCommand),
     #[command(flatten)]
     Data(data::DataCommand),
+    /// Print keys and values in byte order: a line "key version seconds size", then the value on a
+    /// line
+    #[command(after_help = scan::FORM)]
+    Scan(scan::ScanCommand),
     /// Print the changes of keys as they happen, or since a revision: a line "set key revision
     /// seconds size", then the value and a line end; "deleted key revision"; "expired key revision"
     Watch(watch::WatchCommand),
@@ -149,6 +156,7 @@ impl Cli {
         match self.command {
             Command::Serve(command) => command.run(),
             Command::Data(command) => command.run(),
+            Command::Scan(command) => command.run(),
             Command::Watch(command) => command.run(),
             Command::History(command) => command.run(),
             Command::Compact(command) => command.run(),

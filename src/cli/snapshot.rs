@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use coracle::actors::snapshot::load::LoadError;
 use coracle::client::{Client, DEADLINE_MAX, Options, SnapshotName};
 use coracle::config::{Overrides, Settings};
-use coracle::kv::{Answer, Query, SnapshotError, Store, StoreLoader};
+use coracle::kv::{self, Answer, Query, SnapshotError, Store, StoreLoader};
 use coracle::node::draw_incarnation;
 use coracle::storage::{
     self, Disk, NewServer, RealDisk, SnapshotFile, SnapshotHead, StorageError, read_snapshot,
@@ -27,6 +27,7 @@ use super::endpoints::ConfigFile;
 use super::failure::{Failure, usage};
 use super::json::json_text;
 use super::output::{bar, print, spinner};
+use super::text::quoted;
 
 /// The pause before a server is asked again that could not send its snapshot to the end.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -361,13 +362,11 @@ impl Backup {
             let Answer::Scan { items, more } = answer else {
                 unreachable!("a scan is answered by a scan");
             };
-            let mut lines = Vec::new();
-            for (key, item) in &items {
-                lines.extend_from_slice(key);
-                let numbers = (item.version, item.exptime, item.value.len());
-                lines.extend(format!(" {} {} {}\n", numbers.0, numbers.1, numbers.2).bytes());
-            }
-            print(&lines)?;
+            let line = |(key, item): &(Bytes, kv::Item)| {
+                let (key, kv::Item { value, version, exptime }) = (quoted(key), item);
+                format!("{key} {version} {exptime} {}\n", value.len())
+            };
+            print(items.iter().map(line).collect::<String>().as_bytes())?;
             match items.into_iter().last() {
                 Some((last, _)) if more => after = Some(last),
                 _ => return Ok(()),

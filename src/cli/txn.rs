@@ -14,6 +14,7 @@ use super::cluster::Cluster;
 use super::failure::{Failure, usage};
 use super::json::{Object, json_bytes, json_list};
 use super::output::print;
+use super::text::quoted;
 
 /// The end of the help: what a script is.
 pub const GRAMMAR: &str = "A line of the script is a command:\n  \
@@ -48,7 +49,7 @@ impl TxnCommand {
         match self.cluster.ask_for(execute)? {
             Ok(committed) => print(&match self.json {
                 true => object(&script, &committed).line().into_bytes(),
-                false => text(&script, &committed),
+                false => text(&script, &committed).into_bytes(),
             }),
             Err(Error::Aborted { key, version }) => {
                 if self.json {
@@ -79,20 +80,21 @@ impl TxnCommand {
 }
 
 fn aborted(key: &[u8], version: u64) -> Failure {
-    let key = String::from_utf8_lossy(key);
+    let key = quoted(key);
     Failure::No(match version {
         0 => format!("nothing was executed: {key} is absent"),
         version => format!("nothing was executed: the version of {key} is {version}"),
     })
 }
 
-/// A line `committed revision`, and one for each command but the checks. A value follows its line.
-fn text(script: &Script, committed: &Committed) -> Vec<u8> {
-    let mut bytes = format!("committed {}\n", committed.revision).into_bytes();
+/// A line `committed revision`, and one for each command but the checks. The line of a value
+/// follows.
+fn text(script: &Script, committed: &Committed) -> String {
+    let mut text = format!("committed {}\n", committed.revision);
     let mut line = |word: &str, key: &[u8], numbers: &str, value: Option<&[u8]>| {
-        bytes.extend([word.as_bytes(), b" ", key, numbers.as_bytes(), b"\n"].concat());
+        text += &format!("{word} {}{numbers}\n", quoted(key));
         if let Some(value) = value {
-            bytes.extend([value, b"\n"].concat());
+            text += &format!("{}\n", quoted(value));
         }
     };
     for (step, result) in script.answered().zip(&committed.results) {
@@ -117,7 +119,7 @@ fn text(script: &Script, committed: &Committed) -> Vec<u8> {
             }
         }
     }
-    bytes
+    text
 }
 
 fn object(script: &Script, committed: &Committed) -> Object {

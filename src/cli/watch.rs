@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
 
 use clap::Args;
 use coracle::client::{Change, ChangeKind, Changes, Client, Error, WatchSpec};
@@ -11,11 +10,14 @@ use super::changes::Form;
 use super::cluster::{Cluster, block_on};
 use super::failure::Failure;
 use super::output::{UntilClosed, print};
+use super::typed::KeyForm;
 
 #[derive(Args, Debug)]
 pub struct WatchCommand {
     /// Watch the keys that begin with this; an empty prefix ("") means every key
     prefix: OsString,
+    #[command(flatten)]
+    key_form: KeyForm,
     /// Watch only the key that is PREFIX
     #[arg(long)]
     key: bool,
@@ -38,6 +40,8 @@ pub struct WatchCommand {
 #[derive(Args, Debug)]
 pub struct HistoryCommand {
     key: OsString,
+    #[command(flatten)]
+    key_form: KeyForm,
     #[command(flatten)]
     form: Form,
     #[command(flatten)]
@@ -82,8 +86,8 @@ impl WatchCommand {
         })?
     }
 
-    fn spec(&self) -> Result<WatchSpec, Error> {
-        let prefix = self.prefix.as_bytes();
+    fn spec(&self) -> Result<WatchSpec, Failure> {
+        let prefix = self.key_form.bytes(&self.prefix)?;
         let spec = if self.key { WatchSpec::key(prefix)? } else { WatchSpec::prefix(prefix)? };
         let spec = if self.prev { spec.with_previous() } else { spec };
         Ok(match self.from {
@@ -111,8 +115,8 @@ impl WatchCommand {
 impl HistoryCommand {
     /// Prints the values that the key has had, and its ends, as far back as they are kept.
     pub fn run(self) -> Result<(), Failure> {
-        let key = self.key.as_bytes();
-        let kept = self.cluster.ask(async |client| history(client, key).await)?;
+        let key = self.key_form.bytes(&self.key)?;
+        let kept = self.cluster.ask(async |client| history(client, &key).await)?;
         if kept.is_empty() {
             return Err(Error::NotFound.into());
         }

@@ -16,10 +16,10 @@ fn changes() -> Changes {
 }
 
 #[test]
-fn a_change_is_a_line_and_its_value_is_told_by_its_size() {
-    let expected: &[u8] = b"prev a 3 3\none\nset a 7 9 9\ntwo\nlines\n\
-                            prev b 4 2\n\xff\0\ndeleted b 7\nexpired c\" 7\n";
-    assert_eq!(Form { json: false }.bytes(&changes()), expected);
+fn a_change_is_a_line_and_its_value_another_whatever_bytes_it_has() {
+    let expected = "prev a 3 3\none\nset a 7 9 9\n\"two\\nlines\"\n\
+                    prev b 4 2\n\"\\xff\\x00\"\ndeleted b 7\nexpired c\" 7\n";
+    assert_eq!(String::from_utf8(Form { json: false }.bytes(&changes())).unwrap(), expected);
 }
 
 #[test]
