@@ -28,8 +28,8 @@ impl Form {
     }
 }
 
-/// A line `set key revision seconds size` and a line with the value, `deleted key revision`, or `expired key
-/// revision`; before it perhaps `prev key revision size`, and that value.
+/// A line `set key revision seconds size` and a line with the value, `deleted key revision`, or
+/// `expired key revision`; before it perhaps `prev key revision size`, and that value.
 fn text(revision: u64, change: &Change, bytes: &mut Vec<u8>) {
     let mut line = |word: &str, numbers: String, value: Option<&[u8]>| {
         bytes.extend(format!("{word} {} {numbers}\n", quoted(&change.key)).into_bytes());

@@ -13,7 +13,7 @@ use super::cluster::{Cluster, block_on, close};
 use super::failure::Failure;
 use super::json::{Object, json_bytes};
 use super::lock::{Patience, Signals, no_turn};
-use super::output::print;
+use super::output::{note, print};
 
 #[derive(Args, Debug)]
 pub struct ElectCommand {
@@ -76,8 +76,10 @@ impl ElectCommand {
         };
         match timeout(RESIGN_PATIENCE, leadership.resign()).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => log::warn!("the leadership ends when its time is over: {error}"),
-            Err(_) => log::warn!("the leadership ends when its time is over: no server answers"),
+            Ok(Err(error)) => {
+                note(&format!("the leadership ends when its time is over: {error}"));
+            }
+            Err(_) => note("the leadership ends when its time is over: no server answers"),
         }
         match is_lost {
             false => Ok(()),

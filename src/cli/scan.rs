@@ -19,11 +19,10 @@ use super::typed::KeyForm;
 
 /// The end of the help: what is printed.
 pub const FORM: &str = "Keys and values stand for themselves when they are text without control \
-                        characters. Others, empty ones, and those that begin with a double quote \
-                        or have white space at an end, stand between double quotes, where \\n, \\t, \
-                        \\r, \\\\, \\\" and \\xHH are one byte each. So each has one line, and one \
-                        meaning. `coracle get KEY`, when its output is no terminal, and --json have \
-                        the bytes as they are";
+    characters. Others, empty ones, and those that begin with a double quote or have white space \
+    at an end, stand between double quotes, where \\n, \\t, \\r, \\\\, \\\" and \\xHH are one byte \
+    each. So each has one line, and one meaning. `coracle get KEY`, when its output is no \
+    terminal, prints the bytes as they are";
 
 #[derive(Args, Debug)]
 pub struct ScanCommand {

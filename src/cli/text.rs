@@ -17,9 +17,9 @@ pub fn shown(text: &str) -> String {
     shown
 }
 
-/// A key or a value on one line that has one meaning. It is printed as it is when it is text without
-/// control characters and invisible ones, does not begin with a double quote, and neither begins
-/// nor ends with white space. Otherwise it stands between double quotes, where \n, \t, \r, \\, \"
+/// A key or a value on one line that has one meaning. It is printed as it is when it is text
+/// without control characters and invisible ones, does not begin with a double quote, and neither
+/// begins nor ends with white space. Otherwise it stands between double quotes, where \n, \t, \r, \\, \"
 /// and \xHH are one byte each, as in a script of `txn`.
 pub fn quoted(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
