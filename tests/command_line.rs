@@ -7,6 +7,8 @@ mod command_line {
     mod process;
 
     mod endpoints;
+    mod exit_codes;
     mod input;
+    mod json;
     mod scans;
 }

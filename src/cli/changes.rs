@@ -3,15 +3,14 @@
 use clap::Args;
 use coracle::client::{Change, ChangeKind, Changes};
 
-use super::json::{Object, json_bytes};
+use super::json::{AsJson, Object, json_bytes};
 use super::text::quoted;
 
 /// The option that says how changes are printed.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Form {
-    /// Print an object of JSON a line, for programs
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: AsJson,
 }
 
 impl Form {
@@ -19,7 +18,7 @@ impl Form {
     pub fn bytes(self, changes: &Changes) -> Vec<u8> {
         let mut bytes = Vec::new();
         for change in &changes.changes {
-            match self.json {
+            match self.json.is_wanted() {
                 true => bytes.extend(object(changes.revision, change).line().into_bytes()),
                 false => text(changes.revision, change, &mut bytes),
             }

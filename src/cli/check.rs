@@ -17,10 +17,13 @@ use tokio::time::{Instant, sleep};
 
 use super::cluster::{Cluster, block_on};
 use super::failure::Failure;
+use super::json::{AsJson, Object, json_list};
 use super::output::print;
 
 #[derive(Args, Debug)]
 pub struct CheckCommand {
+    #[command(flatten)]
+    json: AsJson,
     #[command(flatten)]
     cluster: Cluster<5_000, 1_000>,
 }
@@ -66,6 +69,10 @@ impl CheckCommand {
             Ok::<_, Failure>((servers, search))
         })??;
         let ids: BTreeSet<NodeId> = servers.iter().map(|(id, _)| *id).collect();
+        if self.json.is_wanted() {
+            print(object(&search, &ids).line().as_bytes())?;
+            return verdict(&search, &ids).map(|_| ());
+        }
         print(format!("{}\n", verdict(&search, &ids)?).as_bytes())
     }
 }
@@ -133,6 +140,22 @@ impl Comparison {
         let first = digests.next();
         digests.any(|digest| Some(digest) != first)
     }
+}
+
+/// The answer to a program: `is_equal` is null when fewer than a majority could be compared.
+fn object(search: &Search, servers: &BTreeSet<NodeId>) -> Object {
+    let Search { best, unreachable } = search;
+    let is_majority = best.digests.len() > servers.len() / 2;
+    let is_equal = (is_majority || best.is_different()).then(|| !best.is_different());
+    let servers = servers.iter().map(|id| {
+        let digest = best.digests.get(id).map(|digest| format!("{digest:016x}"));
+        Object::new()
+            .raw("id", id)
+            .raw("is_reachable", !unreachable.contains(id))
+            .optional_text("digest", digest.as_deref())
+    });
+    let object = Object::new().optional("is_equal", is_equal).raw("entry", best.index);
+    object.raw("servers", json_list(servers))
 }
 
 /// The answer to the person who asked.

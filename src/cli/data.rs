@@ -9,7 +9,7 @@ use coracle::client::{Client, Error, Item};
 use super::cluster::Cluster;
 use super::failure::Failure;
 use super::item::{At, numbers, object};
-use super::json::Object;
+use super::json::{AsJson, Object};
 use super::output::print;
 use super::text::quoted;
 use super::typed::{KeyForm, NewValue, Value, ValueForm};
@@ -44,7 +44,7 @@ pub struct GetCommand {
     meta: bool,
     #[command(flatten)]
     form: ValueForm,
-    /// Print an object of JSON, for programs
+    /// Print JSON for programs, as docs/command-line-json.md says
     #[arg(long, conflicts_with_all = ["meta", "hex", "base64"])]
     json: bool,
     #[command(flatten)]
@@ -78,9 +78,8 @@ pub struct CasCommand {
 pub struct Write {
     #[command(flatten)]
     key_form: KeyForm,
-    /// Print an object of JSON, for programs
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: AsJson,
     #[command(flatten)]
     cluster: Cluster,
 }
@@ -148,9 +147,6 @@ impl Write {
     ) -> Result<(), Failure> {
         let (key, value) = (self.key_form.bytes(&key)?, value.read()?);
         let version = self.cluster.ask(async |client| write(client, key, value).await)?;
-        print(&match self.json {
-            true => Object::new().raw("version", version).line().into_bytes(),
-            false => format!("{version}\n").into_bytes(),
-        })
+        self.json.print(|| Object::new().raw("version", version), || format!("{version}\n"))
     }
 }

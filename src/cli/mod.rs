@@ -1,12 +1,7 @@
 //! The commands of the command line.
 //!
-//! Exit codes: 0 done; 1 no (no such key, another version, a change of the members that is refused
-//! or was taken back, a server that had to stop); 2 a usage error, in the command or in
-//! servers.toml; 3 the cluster did not answer, or what was waited for goes on; 4 the data directory
-//! of a server was deleted or moved while it ran, and a start by itself would begin with an empty
-//! one. `lock` ends with the code of its command, once that runs. Errors are a sentence on stderr,
-//! a refusal with what to do on lines of their own, and stdout holds nothing but what was asked
-//! for.
+//! The exit codes of all commands are in one table, in `failure`. Errors are a sentence on stderr, a
+//! refusal with what to do on lines of their own, and stdout holds nothing but what was asked for.
 
 mod assets;
 mod bench;
@@ -44,23 +39,17 @@ mod typed;
 mod upgrade;
 mod watch;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use coracle::config::{Server, Settings};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use coracle::config::Server;
 use coracle::types::Member;
 
 use self::endpoints::ConfigFile;
-use self::failure::Failure;
-use self::output::print;
-
-/// The end of the help.
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 no, or a server that could not start or had to \
-                          stop; 2 a usage error, in the command or in servers.toml; 3 the cluster \
-                          did not answer, or what was waited for goes on; 4 the data directory of \
-                          a running server is gone";
+use self::failure::{Failure, exit_codes};
+use self::json::{AsJson, Object, json_list};
 
 /// A replicated key-value store.
 #[derive(Debug, Parser)]
-#[command(name = "coracle", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(name = "coracle", version, arg_required_else_help = true, after_help = exit_codes())]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -135,7 +124,7 @@ enum Command {
     Log(log::LogCommand),
     /// Check servers.toml and print a line a server: id, hostname, client port, log port, HTTP
     /// port or -, directory
-    Config(ConfigFile),
+    Config(ConfigCommand),
     /// Print the script that has a shell complete commands and options
     Completions(assets::CompletionsCommand),
     /// Write the man pages, for a package
@@ -179,15 +168,41 @@ impl Cli {
             Command::Recover(command) => command.run(),
             Command::Bench(command) => command.run(),
             Command::Log(command) => command.run(),
-            Command::Config(file) => print_servers(&file.load()?),
+            Command::Config(command) => command.run(),
             Command::Completions(command) => command.run(Cli::command()),
             Command::Man(command) => command.run(Cli::command()),
         }
     }
 }
 
-fn print_servers(settings: &Settings) -> Result<(), Failure> {
-    print(settings.servers.values().map(server_line).collect::<String>().as_bytes())
+#[derive(Args, Debug)]
+struct ConfigCommand {
+    #[command(flatten)]
+    file: ConfigFile,
+    #[command(flatten)]
+    json: AsJson,
+}
+
+impl ConfigCommand {
+    fn run(self) -> Result<(), Failure> {
+        let settings = self.file.load()?;
+        let servers = || settings.servers.values();
+        let object = || Object::new().text("cluster", &settings.cluster);
+        self.json.print(
+            || object().raw("servers", json_list(servers().map(server_object))),
+            || servers().map(server_line).collect(),
+        )
+    }
+}
+
+fn server_object(server: &Server) -> Object {
+    let Member { peer, client } = &server.advertised;
+    Object::new()
+        .raw("id", server.id)
+        .text("client_address", &client.to_string())
+        .text("log_address", &peer.to_string())
+        .optional_text("http_address", server.http_address().map(|it| it.to_string()).as_deref())
+        .text("data_dir", &server.data_dir.display().to_string())
 }
 
 /// The line of a server. The directory is the last, because it may have spaces.

@@ -12,8 +12,8 @@ use self::range::{Place, Range};
 use super::cluster::{Cluster, block_on};
 use super::failure::Failure;
 use super::item::{At, numbers, object};
-use super::json::{Object, json_bytes};
-use super::output::{UntilClosed, print};
+use super::json::{AsJson, Object, json_bytes};
+use super::output::UntilClosed;
 use super::text::quoted;
 use super::typed::KeyForm;
 
@@ -51,9 +51,8 @@ pub struct ScanCommand {
     /// Print the number of keys alone
     #[arg(long, conflicts_with = "keys_only")]
     count: bool,
-    /// Print an object of JSON a line, for programs
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: AsJson,
     #[command(flatten)]
     at: At,
     #[command(flatten)]
@@ -72,10 +71,9 @@ impl ScanCommand {
             let mut client = self.cluster.connect().await?;
             self.scan(&range, &mut client, &mut output).await
         })??;
-        match (self.count, self.json) {
-            (false, _) => Ok(()),
-            (true, true) => print(Object::new().raw("count", count).line().as_bytes()),
-            (true, false) => print(format!("{count}\n").as_bytes()),
+        match self.count {
+            false => Ok(()),
+            true => self.json.print(|| Object::new().raw("count", count), || format!("{count}\n")),
         }
     }
 
@@ -132,7 +130,7 @@ impl ScanCommand {
 
     fn form(&self, item: &Item) -> String {
         let key = &item.key;
-        match (self.json, self.keys_only) {
+        match (self.json.is_wanted(), self.keys_only) {
             (true, true) => Object::new().raw("key", json_bytes(key)).line(),
             (true, false) => object(key, item).line(),
             (false, true) => format!("{}\n", quoted(key)),

@@ -25,7 +25,7 @@ use coracle::types::{
 use super::cluster::{Cluster, block_on};
 use super::endpoints::ConfigFile;
 use super::failure::{Failure, usage};
-use super::json::json_text;
+use super::json::{AsJson, Object, json_bytes};
 use super::output::{bar, print, spinner};
 use super::text::quoted;
 
@@ -51,6 +51,8 @@ pub struct Save {
     /// Replace the file if it is there
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    json: AsJson,
     // A server that is writing a snapshot may need its `request_timeout_ms` for a reply.
     #[command(flatten)]
     cluster: Cluster<600_000, 15_000>,
@@ -60,13 +62,11 @@ pub struct Save {
 pub struct Inspect {
     /// The backup
     file: PathBuf,
-    /// One line of JSON, for programs
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: AsJson,
     /// Print its keys instead, those that begin with PREFIX, in byte order: a line "key version
     /// seconds size", seconds being what it had left (0: never expires)
-    #[arg(long, value_name = "PREFIX", num_args = 0..=1, default_missing_value = "",
-          conflicts_with = "json")]
+    #[arg(long, value_name = "PREFIX", num_args = 0..=1, default_missing_value = "")]
     keys: Option<OsString>,
 }
 
@@ -90,6 +90,8 @@ pub struct Restore {
     /// Directory of all servers' files, as in `coracle serve`
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    json: AsJson,
 }
 
 impl SnapshotCommand {
@@ -132,19 +134,15 @@ impl Save {
         disk.rename(unfinished, &self.file)
             .and_then(|()| disk.sync_dir(directory))
             .map_err(|error| cannot("rename", unfinished, &error))?;
-        print(
-            format!(
-                "last_included_index={} last_included_term={} keys={} bytes={} digest={:032x} \
-                 seconds={:.3}\n",
-                name.last_included_index,
-                name.last_included_term,
-                backup.store.keys(),
-                name.bytes,
-                name.digest,
-                began.elapsed().as_secs_f64()
-            )
-            .as_bytes(),
-        )
+        let facts = [
+            ("last_included_index", name.last_included_index.to_string(), false),
+            ("last_included_term", name.last_included_term.to_string(), false),
+            ("keys", backup.store.keys().to_string(), false),
+            ("bytes", name.bytes.to_string(), false),
+            ("digest", format!("{:032x}", name.digest), true),
+            ("seconds", format!("{:.3}", began.elapsed().as_secs_f64()), false),
+        ];
+        self.json.print(|| object(&facts), || words(&facts) + "\n")
     }
 
     /// Fetches the snapshot, and begins again when the server is lost or has it no longer.
@@ -191,9 +189,8 @@ impl Inspect {
     fn run(self) -> Result<(), Failure> {
         let backup = Backup::read(&self.file)?;
         match self.keys {
-            Some(prefix) => backup.print_keys(prefix.as_bytes()),
-            None if self.json => print(backup.json().as_bytes()),
-            None => print(backup.text().as_bytes()),
+            Some(prefix) => backup.print_keys(prefix.as_bytes(), self.json),
+            None => self.json.print(|| object(&backup.facts()), || backup.text()),
         }
     }
 }
@@ -232,23 +229,40 @@ impl Restore {
             };
             waiting.finish_and_clear();
             let file = restored.map_err(|error| no(&self.file, error))?;
-            print(restored_line(id, data_dir, &file).as_bytes())?;
+            let facts = restored_facts(id, data_dir, &file);
+            self.json.print(|| object(&facts), || format!("restored {}\n", words(&facts)))?;
         }
         Ok(())
     }
 }
 
-fn restored_line(id: NodeId, data_dir: &Path, file: &SnapshotFile) -> String {
+fn restored_facts(id: NodeId, data_dir: &Path, file: &SnapshotFile) -> [Fact; 5] {
     let LogPosition { index, term } = file.head.last;
-    let (data_dir, digest) = (data_dir.display(), file.digest);
-    format!(
-        "restored server={id} data_dir={data_dir} last_included_index={index} \
-         last_included_term={term} origin={digest:032x}\n"
-    )
+    [
+        ("server", id.to_string(), false),
+        ("data_dir", data_dir.display().to_string(), true),
+        ("last_included_index", index.to_string(), false),
+        ("last_included_term", term.to_string(), false),
+        ("origin", format!("{:032x}", file.digest), true),
+    ]
 }
 
 /// A name, a value, and true when the value is text and no number.
 type Fact = (&'static str, String, bool);
+
+/// The facts on one line, each as `name=value`.
+fn words(facts: &[Fact]) -> String {
+    let words = facts.iter().map(|(name, value, _)| format!("{name}={value}"));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// The facts as JSON.
+fn object(facts: &[Fact]) -> Object {
+    facts.iter().fold(Object::new(), |object, (name, value, is_text)| match is_text {
+        true => object.text(name, value),
+        false => object.raw(name, value),
+    })
+}
 
 /// A snapshot file that was read from its first to its last byte.
 struct Backup {
@@ -343,15 +357,7 @@ impl Backup {
         self.facts().into_iter().map(line).collect()
     }
 
-    fn json(&self) -> String {
-        let member = |(name, value, is_text): Fact| match is_text {
-            true => format!("\"{name}\":{}", json_text(&value)),
-            false => format!("\"{name}\":{value}"),
-        };
-        format!("{{{}}}\n", self.facts().into_iter().map(member).collect::<Vec<_>>().join(","))
-    }
-
-    fn print_keys(&self, prefix: &[u8]) -> Result<(), Failure> {
+    fn print_keys(&self, prefix: &[u8], json: AsJson) -> Result<(), Failure> {
         let (prefix, mut after) = (Bytes::copy_from_slice(prefix), None);
         loop {
             let query = Query::Scan { prefix: prefix.clone(), limit: PAGE_KEYS, after, at: 0 };
@@ -363,8 +369,12 @@ impl Backup {
                 unreachable!("a scan is answered by a scan");
             };
             let line = |(key, item): &(Bytes, kv::Item)| {
-                let (key, kv::Item { value, version, exptime }) = (quoted(key), item);
-                format!("{key} {version} {exptime} {}\n", value.len())
+                let kv::Item { value, version, exptime } = item;
+                if !json.is_wanted() {
+                    return format!("{} {version} {exptime} {}\n", quoted(key), value.len());
+                }
+                let object = Object::new().raw("key", json_bytes(key)).raw("version", version);
+                object.raw("exptime", exptime).raw("size", value.len()).line()
             };
             print(items.iter().map(line).collect::<String>().as_bytes())?;
             match items.into_iter().last() {

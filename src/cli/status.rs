@@ -7,11 +7,14 @@ use futures_util::future::join_all;
 
 use super::cluster::{Cluster, block_on};
 use super::failure::Failure;
-use super::output::{print, table};
+use super::json::{AsJson, Object, json_list};
+use super::output::table;
 use super::survey::Target;
 
 #[derive(Args, Debug)]
 pub struct StatusCommand {
+    #[command(flatten)]
+    json: AsJson,
     #[command(flatten)]
     cluster: Cluster<1_000, 1_000>,
 }
@@ -26,7 +29,7 @@ impl StatusCommand {
     /// Prints the table. Fails when no server answered.
     pub fn run(self) -> Result<(), Failure> {
         let asked = block_on(self.ask())??;
-        print(table(&rows(&asked)).as_bytes())?;
+        self.json.print(|| object(&asked), || table(&rows(&asked)))?;
         if asked.iter().all(|(_, _, answer)| answer.is_err()) {
             return Err(Failure::Unavailable("no server answered".into()));
         }
@@ -43,14 +46,38 @@ impl StatusCommand {
     }
 }
 
+/// The commit index of the leader. A deposed one may not know it yet, so the highest term counts.
+fn leader_commit(asked: &[Asked]) -> Option<u64> {
+    let statuses = asked.iter().filter_map(|(_, _, answer)| answer.as_ref().ok());
+    let leaders = statuses.filter(|status| status.get("role") == Some("leader"));
+    leaders.max_by_key(|status| status.number("term"))?.number("commit_index")
+}
+
+/// The number of entries that a server has not applied yet, and the leader knows to be committed.
+fn lag(status: &Status, leader_commit: Option<u64>) -> Option<u64> {
+    Some(leader_commit?.saturating_sub(status.number("last_applied")?))
+}
+
+fn object(asked: &[Asked]) -> Object {
+    let leader_commit = leader_commit(asked);
+    let servers = asked.iter().map(|(id, address, answer)| {
+        let status = answer.as_ref().ok();
+        let number = |name| status.and_then(|status| status.number(name));
+        Object::new()
+            .raw("id", id)
+            .optional_text("role", status.and_then(|status| status.get("role")))
+            .optional("term", number("term"))
+            .optional("commit_index", number("commit_index"))
+            .optional("last_applied", number("last_applied"))
+            .optional("lag", status.and_then(|status| lag(status, leader_commit)))
+            .text("client_address", address)
+            .raw("is_reachable", status.is_some())
+    });
+    Object::new().raw("servers", json_list(servers))
+}
+
 fn rows(asked: &[Asked]) -> Vec<[String; 8]> {
-    // A deposed leader may not know it yet, so the highest term counts.
-    let leader_commit = asked
-        .iter()
-        .filter_map(|(_, _, answer)| answer.as_ref().ok())
-        .filter(|status| status.get("role") == Some("leader"))
-        .max_by_key(|status| status.number("term"))
-        .and_then(|status| status.number("commit_index"));
+    let leader_commit = leader_commit(asked);
     let mut rows = vec![HEADER.map(str::to_owned)];
     rows.extend(asked.iter().map(|asked| row(asked, leader_commit)));
     rows
@@ -63,9 +90,7 @@ fn row((id, address, answer): &Asked, leader_commit: Option<u64>) -> [String; 8]
         return [id, none(), none(), none(), none(), none(), address, "no".into()];
     };
     let shown = |name| status.get(name).unwrap_or("-").to_owned();
-    let lag = leader_commit
-        .zip(status.number("last_applied"))
-        .map_or("-".into(), |(commit, applied)| commit.saturating_sub(applied).to_string());
+    let lag = lag(status, leader_commit).map_or("-".into(), |lag| lag.to_string());
     [
         id.to_string(),
         shown("role"),

@@ -19,8 +19,8 @@ pub fn shown(text: &str) -> String {
 
 /// A key or a value on one line that has one meaning. It is printed as it is when it is text
 /// without control characters and invisible ones, does not begin with a double quote, and neither
-/// begins nor ends with white space. Otherwise it stands between double quotes, where \n, \t, \r, \\, \"
-/// and \xHH are one byte each, as in a script of `txn`.
+/// begins nor ends with white space. Otherwise it stands between double quotes, where \n, \t, \r,
+/// \\, \" and \xHH are one byte each, as in a script of `txn`.
 pub fn quoted(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if is_plain(text) => text.to_owned(),

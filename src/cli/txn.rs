@@ -12,7 +12,7 @@ use coracle::client::{Client, Committed, Error, OperationResult};
 use self::script::{Script, Step};
 use super::cluster::Cluster;
 use super::failure::{Failure, usage};
-use super::json::{Object, json_bytes, json_list};
+use super::json::{AsJson, Object, json_bytes, json_list};
 use super::output::print;
 use super::text::quoted;
 
@@ -31,9 +31,8 @@ pub const GRAMMAR: &str = "A line of the script is a command:\n  \
 pub struct TxnCommand {
     /// The script; without a file, or with -, standard input
     file: Option<OsString>,
-    /// Print an object of JSON, for programs
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: AsJson,
     #[command(flatten)]
     cluster: Cluster,
 }
@@ -47,12 +46,11 @@ impl TxnCommand {
         let transaction = script.transaction();
         let execute = async |client: &mut Client| client.transaction(transaction).await;
         match self.cluster.ask_for(execute)? {
-            Ok(committed) => print(&match self.json {
-                true => object(&script, &committed).line().into_bytes(),
-                false => text(&script, &committed).into_bytes(),
-            }),
+            Ok(committed) => {
+                self.json.print(|| object(&script, &committed), || text(&script, &committed))
+            }
             Err(Error::Aborted { key, version }) => {
-                if self.json {
+                if self.json.is_wanted() {
                     let aborted = Object::new().raw("committed", false);
                     let aborted = aborted.raw("key", json_bytes(&key)).raw("version", version);
                     print(aborted.line().as_bytes())?;

@@ -12,77 +12,81 @@ mod view;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use coracle::client::{Client, Error, Options, set_hold_of, status_of};
 use coracle::types::{Format, NodeId};
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
-use super::cluster::{self, block_on};
+use super::cluster::{Cluster, block_on};
 use super::failure::Failure;
+use super::json::{AsJson, Object, json_list};
 use super::output::{print, table};
 use super::text::{listed, named};
-use program::{Program, Verdict, own_formats};
+use program::{Program, own_formats, own_formats_object};
 use view::View;
 
 #[derive(Debug, Subcommand)]
 pub enum UpgradeCommand {
     /// Print each server's version, the format in force, and what the next one waits for
-    Status(Cluster),
+    Status(Asking),
     /// Say whether servers of another program can take part in the cluster as it is
     Check {
         /// The program that servers are to run
         #[arg(long, value_name = "BINARY")]
         to: PathBuf,
         #[command(flatten)]
-        cluster: Cluster,
+        asking: Asking,
     },
     /// Have every server hold the format where it is: an older program can be run again
-    Hold(Cluster),
+    Hold(Asking),
     /// Have every server hold the format no longer
-    Release(Cluster),
+    Release(Asking),
     /// Release every hold, and have the leader put the next format in force now
-    Raise(Cluster),
+    Raise(Asking),
     /// Print the version of this program and the formats that it reads
-    Formats,
+    Formats {
+        #[command(flatten)]
+        json: AsJson,
+    },
 }
 
-/// The cluster. Its format is raised by a leader, which is waited for as long as for any answer.
-type Cluster = cluster::Cluster<2_000>;
+/// The options of the commands that ask the servers.
+#[derive(Args, Debug)]
+pub struct Asking {
+    #[command(flatten)]
+    json: AsJson,
+    #[command(flatten)]
+    cluster: Cluster<2_000>,
+}
 
 impl UpgradeCommand {
     /// Does what the command asks for.
     pub fn run(self) -> Result<(), Failure> {
         match self {
-            UpgradeCommand::Status(cluster) => {
-                let view = block_on(async {
-                    Ok::<_, Failure>(Servers::of(&cluster).await?.view().await)
-                })??;
-                let text = table(&view.rows()) + &view.sentences();
-                print(text.as_bytes())?;
+            UpgradeCommand::Status(asking) => block_on(async {
+                let view = Servers::of(&asking).await?.view().await;
+                asking.json.print(|| view.json(), || table(&view.rows()) + &view.sentences())?;
                 view.format().map(|_| ()).ok_or_else(no_answer)
-            }
-            UpgradeCommand::Check { to, cluster } => {
+            })?,
+            UpgradeCommand::Check { to, asking } => block_on(async {
+                let servers = Servers::of(&asking).await?;
                 let program = Program::ask(&to)?;
-                let view = block_on(async {
-                    Ok::<_, Failure>(Servers::of(&cluster).await?.view().await)
-                })??;
-                match program.verdict(&view) {
-                    Verdict::Yes(text) => print(format!("{text}\n").as_bytes()),
-                    Verdict::No(text) => Err(Failure::No(text)),
-                    Verdict::Unknown(text) => Err(Failure::Unavailable(text)),
-                }
+                program.verdict(&servers.view().await).told(asking.json)
+            })?,
+            UpgradeCommand::Hold(asking) => {
+                block_on(async { Servers::of(&asking).await?.hold().await })?
             }
-            UpgradeCommand::Hold(cluster) => {
-                block_on(async { Servers::of(&cluster).await?.hold().await })?
+            UpgradeCommand::Release(asking) => block_on(async {
+                let servers = Servers::of(&asking).await?;
+                let holds = servers.release().await?;
+                servers.print(|| holds.object().line())?;
+                holds.report()
+            })?,
+            UpgradeCommand::Raise(asking) => {
+                block_on(async { Servers::of(&asking).await?.raise().await })?
             }
-            UpgradeCommand::Release(cluster) => {
-                block_on(async { Servers::of(&cluster).await?.release().await?.report() })?
-            }
-            UpgradeCommand::Raise(cluster) => {
-                block_on(async { Servers::of(&cluster).await?.raise().await })?
-            }
-            UpgradeCommand::Formats => print(own_formats().as_bytes()),
+            UpgradeCommand::Formats { json } => json.print(own_formats_object, own_formats),
         }
     }
 }
@@ -98,6 +102,8 @@ struct Servers {
     patience: Duration,
     /// Maximum time to wait for a leader.
     timeout: Duration,
+    /// True when only JSON is to be printed.
+    is_json: bool,
 }
 
 /// The outcome of asking all servers to hold the format, or not to.
@@ -111,10 +117,23 @@ struct Holds {
 }
 
 impl Servers {
-    async fn of(cluster: &Cluster) -> Result<Servers, Failure> {
+    async fn of(asking: &Asking) -> Result<Servers, Failure> {
+        let Asking { json, cluster } = asking;
         let targets = cluster.roster().await?.targets.into_iter();
         let all = targets.map(|target| (target.id, target.client)).collect();
-        Ok(Servers { all, patience: cluster.patience(), timeout: cluster.timeout() })
+        let (patience, timeout, is_json) =
+            (cluster.patience(), cluster.timeout(), json.is_wanted());
+        Ok(Servers { all, patience, timeout, is_json })
+    }
+
+    /// Prints an object when JSON is wanted.
+    fn print(&self, object: impl FnOnce() -> String) -> Result<(), Failure> {
+        if self.is_json { print(object().as_bytes()) } else { Ok(()) }
+    }
+
+    /// Prints a line for people unless JSON is wanted.
+    fn say(&self, line: &str) -> Result<(), Failure> {
+        if self.is_json { Ok(()) } else { print(line.as_bytes()) }
     }
 
     async fn view(&self) -> View {
@@ -147,11 +166,13 @@ impl Servers {
     /// Holds the format on all servers. One holder is enough.
     async fn hold(&self) -> Result<(), Failure> {
         let before = self.view().await.format().ok_or_else(no_answer)?;
-        let Holds { done, unable, unasked } = self.set_holds(true).await?;
+        let holds = self.set_holds(true).await?;
         let view = self.settled_view().await;
         let after = view.format().ok_or_else(no_answer)?;
+        self.print(|| holds.object().raw("format", after).line())?;
+        let Holds { done, unable, unasked } = holds;
         if !done.is_empty() {
-            print(format!("held by {}\n", listed(&done)).as_bytes())?;
+            self.say(&format!("held by {}\n", listed(&done)))?;
         }
         for (servers, reason) in [
             (&unable, "cannot hold it: the version is from before format 2"),
@@ -159,7 +180,7 @@ impl Servers {
         ] {
             if !servers.is_empty() {
                 let enough = if done.is_empty() { "" } else { "; one holder is enough" };
-                print(format!("{} {reason}{enough}\n", named(servers)).as_bytes())?;
+                self.say(&format!("{} {reason}{enough}\n", named(servers)))?;
             }
         }
         if after > before {
@@ -172,7 +193,7 @@ impl Servers {
             return Err(Failure::Unavailable(reason.into()));
         }
         match (done.is_empty(), unasked.is_empty()) {
-            (false, _) => print(format!("Format {after} is in force.\n").as_bytes()),
+            (false, _) => self.say(&format!("Format {after} is in force.\n")),
             (true, false) => Err(Failure::Unavailable("no server is known to hold it".into())),
             (true, true) => Err(Failure::No("no server can hold it".into())),
         }
@@ -193,12 +214,12 @@ impl Servers {
     async fn release(&self) -> Result<Holds, Failure> {
         let holds = self.set_holds(false).await?;
         if !holds.done.is_empty() {
-            print(format!("released by {}\n", listed(&holds.done)).as_bytes())?;
+            self.say(&format!("released by {}\n", listed(&holds.done)))?;
         }
         if !holds.unable.is_empty() {
             let hold = if holds.unable.len() == 1 { "holds" } else { "hold" };
             let reason = "the version is from before format 2";
-            print(format!("{} {hold} nothing: {reason}\n", named(&holds.unable)).as_bytes())?;
+            self.say(&format!("{} {hold} nothing: {reason}\n", named(&holds.unable)))?;
         }
         Ok(holds)
     }
@@ -226,11 +247,13 @@ impl Servers {
                 answer => break answer?,
             }
         };
-        let text = match format > before {
+        let is_raised = format > before;
+        self.print(|| Object::new().raw("format", format).raw("is_raised", is_raised).line())?;
+        let text = match is_raised {
             true => format!("Format {format} is in force.\n"),
             false => self.view().await.sentences(),
         };
-        print(text.as_bytes())
+        self.say(&text)
     }
 
     /// Has the leader raise the format. Returns the format in force.
@@ -245,6 +268,14 @@ impl Servers {
 }
 
 impl Holds {
+    /// The servers by what became of the request.
+    fn object(&self) -> Object {
+        Object::new()
+            .raw("done", json_list(self.done.iter()))
+            .raw("unable", json_list(self.unable.iter()))
+            .raw("unasked", json_list(self.unasked.iter()))
+    }
+
     /// Fails when a server may still hold the format.
     fn report(&self) -> Result<(), Failure> {
         if self.unasked.is_empty() {

@@ -9,6 +9,7 @@ use coracle::client::{Change, ChangeKind, Changes, Client, Error, WatchSpec};
 use super::changes::Form;
 use super::cluster::{Cluster, block_on};
 use super::failure::Failure;
+use super::json::{AsJson, Object};
 use super::output::{UntilClosed, print};
 use super::typed::KeyForm;
 
@@ -53,6 +54,8 @@ pub struct CompactCommand {
     /// The oldest revision that can be read afterwards
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     revision: u64,
+    #[command(flatten)]
+    json: AsJson,
     #[command(flatten)]
     cluster: Cluster,
 }
@@ -129,7 +132,8 @@ impl CompactCommand {
     /// read now.
     pub fn run(self) -> Result<(), Failure> {
         let oldest = self.cluster.ask(async |client| client.compact(self.revision).await)?;
-        print(format!("{oldest}\n").as_bytes())
+        let object = || Object::new().raw("compacted_revision", oldest);
+        self.json.print(object, || format!("{oldest}\n"))
     }
 }
 

@@ -1,6 +1,10 @@
 use super::*;
 use coracle::client::Previous;
 
+fn form(json: bool) -> Form {
+    Form { json: AsJson { json } }
+}
+
 fn changes() -> Changes {
     let previous = |version, value: &[u8]| Some(Previous { version, value: value.to_vec() });
     let set = ChangeKind::Set { value: b"two\nlines".to_vec(), exptime: 9 };
@@ -19,7 +23,7 @@ fn changes() -> Changes {
 fn a_change_is_a_line_and_its_value_another_whatever_bytes_it_has() {
     let expected = "prev a 3 3\none\nset a 7 9 9\n\"two\\nlines\"\n\
                     prev b 4 2\n\"\\xff\\x00\"\ndeleted b 7\nexpired c\" 7\n";
-    assert_eq!(String::from_utf8(Form { json: false }.bytes(&changes())).unwrap(), expected);
+    assert_eq!(String::from_utf8(form(false).bytes(&changes())).unwrap(), expected);
 }
 
 #[test]
@@ -35,12 +39,12 @@ fn a_change_is_an_object_whatever_bytes_its_value_has() {
         "\n",
     ];
     let expected = expected.concat();
-    assert_eq!(String::from_utf8(Form { json: true }.bytes(&changes())).unwrap(), expected);
+    assert_eq!(String::from_utf8(form(true).bytes(&changes())).unwrap(), expected);
 }
 
 #[test]
 fn a_note_of_progress_prints_nothing() {
     let note = Changes { revision: 9, changes: vec![] };
-    assert!(Form { json: true }.bytes(&note).is_empty());
-    assert!(Form { json: false }.bytes(&note).is_empty());
+    assert!(form(true).bytes(&note).is_empty());
+    assert!(form(false).bytes(&note).is_empty());
 }

@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::cluster::{Cluster, block_on};
 use super::failure::Failure;
-use super::output::print;
+use super::json::{AsJson, Object};
 use super::roster::Roster;
 use super::survey::{Target, hear_all};
 use super::text::plural;
@@ -51,6 +51,8 @@ pub struct BundleCommand {
     /// A log file whose end is put in. May be there several times
     #[arg(long, value_name = "FILE")]
     log: Vec<PathBuf>,
+    #[command(flatten)]
+    json: AsJson,
     #[command(flatten)]
     cluster: Cluster<3_000, 3_000>,
 }
@@ -89,7 +91,11 @@ impl BundleCommand {
                     0 => String::new(),
                     _ => format!("; {missing} {parts} could not be had: manifest.json says why"),
                 };
-                print(format!("{} is written{told}\n", path.display()).as_bytes())
+                let file = path.display().to_string();
+                self.json.print(
+                    || Object::new().text("file", &file).raw("manifest", manifest.json()),
+                    || format!("{file} is written{told}\n"),
+                )
             }
             Err(error) => {
                 archive::remove(&path);

@@ -65,9 +65,10 @@ proptest! {
         prop_assert!(printed.chars().all(crate::cli::text::is_harmless), "{}", printed);
         if printed.starts_with('"') {
             let script = Script::parse(format!("set k {printed}").as_bytes()).unwrap();
-            let is_same =
-                matches!(script.answered().next(), Some(Step::Set { value, .. }) if *value == bytes);
-            prop_assert!(is_same, "{}", printed);
+            let Some(Step::Set { value, .. }) = script.answered().next() else {
+                panic!("{printed} is no value");
+            };
+            prop_assert_eq!(value, &bytes, "{}", printed);
         } else {
             prop_assert_eq!(printed.as_bytes(), &bytes[..]);
         }
