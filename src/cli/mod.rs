@@ -1,7 +1,8 @@
 //! The commands of the command line.
 //!
-//! The exit codes of all commands are in one table, in `failure`. Errors are a sentence on stderr, a
-//! refusal with what to do on lines of their own, and stdout holds nothing but what was asked for.
+//! The exit codes of all commands are in one table, in `failure`. Errors are a sentence on stderr,
+//! a refusal with what to do on lines of their own, and stdout holds nothing but what was asked
+//! for.
 
 mod assets;
 mod bench;
