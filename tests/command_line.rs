@@ -11,4 +11,5 @@ mod command_line {
     mod input;
     mod json;
     mod scans;
+    mod terminal;
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use coracle::client::{Client, Error, Options};
 use coracle::types::{Address, NodeId};
 
-use super::endpoints::{Endpoints, Source};
+use super::endpoints::{Endpoints, HEADING, Source};
 use super::failure::{Failure, usage};
 use super::roster::Roster;
 
@@ -19,10 +19,10 @@ pub struct Cluster<const TIMEOUT_MS: u64 = 10_000, const TRY_TIMEOUT_MS: u64 = 2
     #[command(flatten)]
     endpoints: Endpoints,
     /// Maximum time for an answer, with all that is tried until then
-    #[arg(long, value_name = "MS", default_value_t = TIMEOUT_MS)]
+    #[arg(long, value_name = "MS", default_value_t = TIMEOUT_MS, help_heading = HEADING)]
     timeout_ms: u64,
     /// Maximum time to wait for one server; then another one is tried, or the same one again
-    #[arg(long, value_name = "MS", default_value_t = TRY_TIMEOUT_MS)]
+    #[arg(long, value_name = "MS", default_value_t = TRY_TIMEOUT_MS, help_heading = HEADING)]
     try_timeout_ms: u64,
 }
 
@@ -97,7 +97,7 @@ pub struct Entrance {
     endpoints: Endpoints,
     /// Ask this server instead of those in the file: its address for clients, or its id in the
     /// file. May be there several times
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "endpoints")]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "endpoints", help_heading = HEADING)]
     server: Vec<Target>,
 }
 

@@ -12,6 +12,8 @@ use super::failure::{Failure, usage};
 
 /// The servers' file, when no option names another.
 pub const SERVERS_FILE: &str = "servers.toml";
+/// The heading in the help of the options that all commands share which ask a running cluster.
+pub const HEADING: &str = "Cluster";
 /// The variable of the environment that names servers by their addresses for clients.
 pub const ENDPOINTS_VARIABLE: &str = "CORACLE_ENDPOINTS";
 
@@ -34,12 +36,12 @@ impl ConfigFile {
 /// addresses. One address is enough, because each server knows the members.
 #[derive(Args, Debug)]
 pub struct Endpoints {
-    /// The servers' file. Without this and without addresses it is servers.toml
-    #[arg(long, value_name = "FILE", conflicts_with = "endpoints")]
+    /// The servers' file [default: servers.toml]
+    #[arg(long, value_name = "FILE", conflicts_with = "endpoints", help_heading = HEADING)]
     config: Option<PathBuf>,
-    /// Addresses for clients instead of a file, with commas between them. One server that answers
-    /// is enough: it names the others. Without options the variable CORACLE_ENDPOINTS counts
-    #[arg(long, value_name = "HOST:PORT,...", value_delimiter = ',')]
+    /// Addresses for clients instead of a file; one server that answers is enough, because it
+    /// names the others [default: the variable CORACLE_ENDPOINTS, before servers.toml]
+    #[arg(long, value_name = "HOST:PORT,...", value_delimiter = ',', help_heading = HEADING)]
     endpoints: Vec<Address>,
 }
 

@@ -26,6 +26,7 @@ mod log;
 mod logging;
 mod member;
 mod output;
+mod paint;
 mod recover;
 mod roster;
 mod scan;
@@ -52,6 +53,8 @@ use self::json::{AsJson, Object, json_list};
 #[derive(Debug, Parser)]
 #[command(name = "coracle", version, arg_required_else_help = true, after_help = exit_codes())]
 pub struct Cli {
+    #[command(flatten)]
+    color: colorchoice_clap::Color,
     #[command(subcommand)]
     command: Command,
 }
@@ -143,6 +146,7 @@ impl Cli {
 
     /// Does what the command line asks for.
     pub fn run(self) -> Result<(), Failure> {
+        self.color.write_global();
         match self.command {
             Command::Serve(command) => command.run(),
             Command::Data(command) => command.run(),

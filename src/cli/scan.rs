@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::item::{At, numbers, object};
 use super::json::{AsJson, Object, json_bytes};
 use super::output::UntilClosed;
+use super::paint::{KEY, Paint};
 use super::text::quoted;
 use super::typed::KeyForm;
 
@@ -121,21 +122,23 @@ impl ScanCommand {
 
     /// Prints some keys; returns false when nobody reads them any more.
     fn print(&self, items: &[&Item], output: &mut UntilClosed) -> Result<bool, Failure> {
-        let text: String = items.iter().map(|item| self.form(item)).collect();
+        let paint = Paint::of_stdout();
+        let text: String = items.iter().map(|item| self.form(item, paint)).collect();
         match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
             Err(_) if output.is_closed() => Ok(false),
             written => Ok(written.map(|()| true)?),
         }
     }
 
-    fn form(&self, item: &Item) -> String {
+    fn form(&self, item: &Item, paint: Paint) -> String {
         let key = &item.key;
         match (self.json.is_wanted(), self.keys_only) {
             (true, true) => Object::new().raw("key", json_bytes(key)).line(),
             (true, false) => object(key, item).line(),
             (false, true) => format!("{}\n", quoted(key)),
             (false, false) => {
-                format!("{} {}\n{}\n", quoted(key), numbers(item), quoted(&item.value))
+                let key = paint.text(KEY, &quoted(key));
+                format!("{key} {}\n{}\n", numbers(item), quoted(&item.value))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `status`: asks every server directly, and prints one table.
 
+use anstyle::Style;
 use clap::Args;
 use coracle::client::{Error, Status, status_of};
 use coracle::types::NodeId;
@@ -8,7 +9,7 @@ use futures_util::future::join_all;
 use super::cluster::{Cluster, block_on};
 use super::failure::Failure;
 use super::json::{AsJson, Object, json_list};
-use super::output::table;
+use super::paint::{BAD, GOOD, PLAIN, Paint};
 use super::survey::Target;
 
 #[derive(Args, Debug)]
@@ -29,7 +30,8 @@ impl StatusCommand {
     /// Prints the table. Fails when no server answered.
     pub fn run(self) -> Result<(), Failure> {
         let asked = block_on(self.ask())??;
-        self.json.print(|| object(&asked), || table(&rows(&asked)))?;
+        let table = || Paint::of_stdout().table(&rows(&asked), style);
+        self.json.print(|| object(&asked), table)?;
         if asked.iter().all(|(_, _, answer)| answer.is_err()) {
             return Err(Failure::Unavailable("no server answered".into()));
         }
@@ -81,6 +83,15 @@ fn rows(asked: &[Asked]) -> Vec<[String; 8]> {
     let mut rows = vec![HEADER.map(str::to_owned)];
     rows.extend(asked.iter().map(|asked| row(asked, leader_commit)));
     rows
+}
+
+/// The style of a row.
+fn style([_, role, .., is_reachable]: &[String; 8]) -> Style {
+    match (role.as_str(), is_reachable.as_str()) {
+        (_, "no") => BAD,
+        ("leader", _) => GOOD,
+        _ => PLAIN,
+    }
 }
 
 fn row((id, address, answer): &Asked, leader_commit: Option<u64>) -> [String; 8] {

@@ -11,10 +11,14 @@ use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use clap::Args;
 
+use super::cluster::Cluster;
 use super::failure::{Failure, usage};
 
 /// Maximum number of bytes that are read for one value: more fits into none.
 const VALUE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// The least likeness, from 0 to 1, at which an option is suggested.
+const LIKENESS_MIN: f64 = 0.85;
 
 /// Base64 with its usual letters; the padding may be left out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -140,8 +144,24 @@ fn refuse_unknown_option(
     if !value.as_bytes().starts_with(b"--") || line.any(|word| word == "--") {
         return Ok(());
     }
+    let name = value.to_string_lossy();
+    let name = name.split('=').next().unwrap_or_default();
+    let near =
+        nearest_option(name).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
     let value = value.display();
-    Err(usage(format!("there is no option {value}: if it is the value, put it behind --")))
+    Err(usage(format!("there is no option {value}: {near}If it is the value, put it behind --")))
+}
+
+/// The option of a write that is most like `name`, if one is.
+fn nearest_option(name: &str) -> Option<String> {
+    let command = Cluster::<0, 0>::augment_args(KeyForm::augment_args(Value::augment_args(
+        clap::Command::new("write"),
+    )));
+    let options = command.get_arguments().filter_map(|option| option.get_long());
+    let options = options.map(|option| format!("--{option}"));
+    let likeness = |option: &String| strsim::jaro_winkler(option, name);
+    let nearest = options.max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(&nearest) >= LIKENESS_MIN).then_some(nearest)
 }
 
 /// All bytes of a value.

@@ -21,7 +21,8 @@ use tokio::time::{Instant, sleep};
 use super::cluster::{Cluster, block_on};
 use super::failure::Failure;
 use super::json::{AsJson, Object, json_list};
-use super::output::{print, table};
+use super::output::print;
+use super::paint::Paint;
 use super::text::{listed, named};
 use program::{Program, own_formats, own_formats_object};
 use view::View;
@@ -66,7 +67,8 @@ impl UpgradeCommand {
         match self {
             UpgradeCommand::Status(asking) => block_on(async {
                 let view = Servers::of(&asking).await?.view().await;
-                asking.json.print(|| view.json(), || table(&view.rows()) + &view.sentences())?;
+                let text = || view.table(Paint::of_stdout()) + &view.sentences();
+                asking.json.print(|| view.json(), text)?;
                 view.format().map(|_| ()).ok_or_else(no_answer)
             })?,
             UpgradeCommand::Check { to, asking } => block_on(async {

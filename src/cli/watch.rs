@@ -11,6 +11,7 @@ use super::cluster::{Cluster, block_on};
 use super::failure::Failure;
 use super::json::{AsJson, Object};
 use super::output::{UntilClosed, print};
+use super::paint::Paint;
 use super::typed::KeyForm;
 
 #[derive(Args, Debug)]
@@ -74,7 +75,7 @@ impl WatchCommand {
             while let Some(told) = watch.next().await {
                 let told = told.map_err(|error| self.ended(error, Some(watch.revision())))?;
                 // All of a revision is written at once.
-                let written = output.write_all(&self.form.bytes(&told));
+                let written = output.write_all(&self.form.bytes(&told, Paint::of_stdout()));
                 if output.is_closed() {
                     break;
                 }
@@ -120,10 +121,11 @@ impl HistoryCommand {
     pub fn run(self) -> Result<(), Failure> {
         let key = self.key_form.bytes(&self.key)?;
         let kept = self.cluster.ask(async |client| history(client, &key).await)?;
+        let paint = Paint::of_stdout();
         if kept.is_empty() {
             return Err(Error::NotFound.into());
         }
-        print(&kept.iter().flat_map(|changes| self.form.bytes(changes)).collect::<Vec<u8>>())
+        print(&kept.iter().flat_map(|changes| self.form.bytes(changes, paint)).collect::<Vec<u8>>())
     }
 }
 

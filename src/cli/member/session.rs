@@ -10,6 +10,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::super::cluster::{Entrance, Target};
+use super::super::endpoints::HEADING;
 use super::super::failure::Failure;
 
 /// Maximum time to look for a leader, unless the command line says another.
@@ -28,13 +29,13 @@ pub struct Answer {
     pub entrance: Entrance,
     /// Wait no longer than this; a change goes on all the same. Without this option a change is
     /// waited for until it ends, a leader for 10 seconds, and any other answer for 2
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = HEADING)]
     timeout: Option<Duration>,
     /// The same in milliseconds, as other commands have it
-    #[arg(long, value_name = "MS", conflicts_with = "timeout")]
+    #[arg(long, value_name = "MS", conflicts_with = "timeout", help_heading = HEADING)]
     timeout_ms: Option<u64>,
     /// Maximum time to wait for one server; then another one is tried, or the same one again
-    #[arg(long, value_name = "MS", default_value_t = 2_000)]
+    #[arg(long, value_name = "MS", default_value_t = 2_000, help_heading = HEADING)]
     try_timeout_ms: u64,
     /// Print JSON for programs: one object on a line. `member list` prints one for each server that
     /// answered when no leader did

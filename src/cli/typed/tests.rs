@@ -36,7 +36,13 @@ fn a_value_that_looks_like_a_misspelt_option_stands_behind_two_dashes() {
         refuse_unknown_option(OsStr::new(value), line).map_err(|failure| failure.to_string())
     };
     let said = check("--exptme=60", &["coracle", "set", "a", "--exptme=60"]).unwrap_err();
-    assert!(said.contains("no option --exptme=60") && said.contains("behind --"), "{said}");
+    let expected = "there is no option --exptme=60: did you mean --exptime? If it is the value, \
+                    put it behind --";
+    assert_eq!(said, expected);
+    let said = check("--endpints=a:1", &["coracle", "set"]).unwrap_err();
+    assert!(said.contains("did you mean --endpoints?"), "{said}");
+    let said = check("--- a line ---", &["coracle", "set"]).unwrap_err();
+    assert!(!said.contains("did you mean"), "{said}");
     check("--exptme=60", &["coracle", "set", "a", "--", "--exptme=60"]).unwrap();
     check("-5", &["coracle", "set", "a", "-5"]).unwrap();
 }

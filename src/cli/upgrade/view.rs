@@ -6,6 +6,7 @@ use coracle::raft::RaiseWait;
 use coracle::types::{Format, FormatRange, NodeId};
 
 use super::super::json::{Object, json_list};
+use super::super::paint::{BAD, GOOD, PLAIN, Paint};
 use super::super::text::{named, shown};
 
 /// The servers of a cluster, each with what it answered.
@@ -106,6 +107,17 @@ impl View {
             }
         }));
         rows
+    }
+
+    /// The table of the servers.
+    pub fn table(&self, paint: Paint) -> String {
+        paint.table(&self.rows(), |[_, role, .., is_reachable]| {
+            match (role.as_str(), is_reachable.as_str()) {
+                (_, "no") => BAD,
+                ("leader", _) => GOOD,
+                _ => PLAIN,
+            }
+        })
     }
 
     /// The view as JSON.
