@@ -3,38 +3,39 @@
 use clap::Args;
 use coracle::client::{Change, ChangeKind, Changes};
 
-use super::json::{Object, json_bytes};
+use super::json::{AsJson, Object, json_bytes};
+use super::paint::{KEY, Paint};
+use super::text::quoted;
 
 /// The option that says how changes are printed.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Form {
-    /// Print an object of JSON a line, for programs
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: AsJson,
 }
 
 impl Form {
     /// The changes of one revision, each on lines of its own.
-    pub fn bytes(self, changes: &Changes) -> Vec<u8> {
+    pub fn bytes(self, changes: &Changes, paint: Paint) -> Vec<u8> {
         let mut bytes = Vec::new();
         for change in &changes.changes {
-            match self.json {
+            match self.json.is_wanted() {
                 true => bytes.extend(object(changes.revision, change).line().into_bytes()),
-                false => text(changes.revision, change, &mut bytes),
+                false => text(changes.revision, change, paint, &mut bytes),
             }
         }
         bytes
     }
 }
 
-/// A line `set key revision seconds size` and the value, `deleted key revision`, or `expired key
-/// revision`; before it perhaps `prev key revision size`, and that value.
-fn text(revision: u64, change: &Change, bytes: &mut Vec<u8>) {
+/// A line `set key revision seconds size` and a line with the value, `deleted key revision`, or
+/// `expired key revision`; before it perhaps `prev key revision size`, and that value.
+fn text(revision: u64, change: &Change, paint: Paint, bytes: &mut Vec<u8>) {
+    let key = paint.text(KEY, &quoted(&change.key));
     let mut line = |word: &str, numbers: String, value: Option<&[u8]>| {
-        bytes
-            .extend([word.as_bytes(), b" ", &change.key, b" ", numbers.as_bytes(), b"\n"].concat());
+        bytes.extend(format!("{word} {key} {numbers}\n").into_bytes());
         if let Some(value) = value {
-            bytes.extend([value, b"\n"].concat());
+            bytes.extend(format!("{}\n", quoted(value)).into_bytes());
         }
     };
     if let Some(previous) = &change.previous {

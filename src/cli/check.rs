@@ -15,21 +15,19 @@ use coracle::types::NodeId;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
-use super::cluster::{ConfigFile, block_on};
+use super::cluster::{Cluster, block_on};
 use super::failure::Failure;
+use super::json::{AsJson, Object, json_list};
 use super::output::print;
 
 #[derive(Args, Debug)]
 pub struct CheckCommand {
     #[command(flatten)]
-    file: ConfigFile,
-    /// Maximum time to look for an entry after which all servers can be compared
-    #[arg(long, value_name = "MS", default_value_t = 5_000)]
-    timeout_ms: u64,
+    json: AsJson,
+    #[command(flatten)]
+    cluster: Cluster<5_000, 1_000>,
 }
 
-/// Maximum time to wait for one answer of a server.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
 /// The pause before the next round.
 const PAUSE: Duration = Duration::from_millis(50);
 /// A server knows the digest after each entry whose index is a multiple of this for longer than
@@ -63,22 +61,28 @@ impl CheckCommand {
     /// Prints that all are equal. Fails when servers differ, and when fewer than a majority could
     /// be compared.
     pub fn run(self) -> Result<(), Failure> {
-        let settings = self.file.load()?;
-        let servers = settings.servers.values();
-        let servers: Vec<_> = servers.map(|server| (server.id, server.client_address())).collect();
-        let time = Duration::from_millis(self.timeout_ms);
-        let search = block_on(async { search(&servers, Instant::now() + time).await })?;
+        let (servers, search) = block_on(async {
+            let targets = self.cluster.roster().await?.targets.into_iter();
+            let servers: Vec<_> = targets.map(|target| (target.id, target.client)).collect();
+            let deadline = Instant::now() + self.cluster.timeout();
+            let search = search(&servers, self.cluster.patience(), deadline).await;
+            Ok::<_, Failure>((servers, search))
+        })??;
         let ids: BTreeSet<NodeId> = servers.iter().map(|(id, _)| *id).collect();
+        if self.json.is_wanted() {
+            print(object(&search, &ids).line().as_bytes())?;
+            return verdict(&search, &ids).map(|_| ());
+        }
         print(format!("{}\n", verdict(&search, &ids)?).as_bytes())
     }
 }
 
 /// Looks for an entry after which all servers that answer can be compared, until the deadline.
 /// Returns the comparison of the most servers.
-async fn search(servers: &[(NodeId, String)], deadline: Instant) -> Search {
+async fn search(servers: &[(NodeId, String)], patience: Duration, deadline: Instant) -> Search {
     let mut best = Comparison { index: 0, digests: BTreeMap::new() };
     loop {
-        let answered = ask_status(servers).await;
+        let answered = ask_status(servers, patience).await;
         let is_there = |id: &NodeId| answered.iter().any(|server| server.id == *id);
         let unreachable = servers.iter().map(|(id, _)| *id).filter(|id| !is_there(id)).collect();
         let mut indexes: Vec<u64> = answered.iter().map(|server| server.last_applied).collect();
@@ -87,7 +91,7 @@ async fn search(servers: &[(NodeId, String)], deadline: Instant) -> Search {
         // The least first, at which all can be compared. A server that is far behind leaves no
         // entry that the others still know, and must not hide what they have.
         for index in indexes.iter().flat_map(|index| [*index, index - index % KEPT_INTERVAL]) {
-            let comparison = compare(&answered, index).await;
+            let comparison = compare(&answered, index, patience).await;
             if comparison.digests.len() > best.digests.len() || comparison.is_different() {
                 best = comparison;
             }
@@ -102,9 +106,9 @@ async fn search(servers: &[(NodeId, String)], deadline: Instant) -> Search {
     }
 }
 
-async fn ask_status(servers: &[(NodeId, String)]) -> Vec<Answered> {
+async fn ask_status(servers: &[(NodeId, String)], patience: Duration) -> Vec<Answered> {
     let ask = servers.iter().map(async |(id, address)| {
-        let status = status_of(address, ANSWER_PATIENCE).await.ok()?;
+        let status = status_of(address, patience).await.ok()?;
         let last_applied = status.number("last_applied")?;
         Some(Answered { id: *id, address: address.clone(), last_applied, digest: digest(&status) })
     });
@@ -118,12 +122,12 @@ fn digest(status: &Status) -> Option<u64> {
 }
 
 /// Asks all servers that have applied the entry for the digest after it.
-async fn compare(answered: &[Answered], index: u64) -> Comparison {
+async fn compare(answered: &[Answered], index: u64, patience: Duration) -> Comparison {
     let ask = answered.iter().filter(|server| server.last_applied >= index).map(async |server| {
         let now = server.digest.filter(|_| server.last_applied == index);
         let digest = match now {
             Some(digest) => Ok(digest),
-            None => digest_of(&server.address, index, ANSWER_PATIENCE).await,
+            None => digest_of(&server.address, index, patience).await,
         };
         digest.ok().map(|digest| (server.id, digest))
     });
@@ -136,6 +140,22 @@ impl Comparison {
         let first = digests.next();
         digests.any(|digest| Some(digest) != first)
     }
+}
+
+/// The answer to a program: `is_equal` is null when fewer than a majority could be compared.
+fn object(search: &Search, servers: &BTreeSet<NodeId>) -> Object {
+    let Search { best, unreachable } = search;
+    let is_majority = best.digests.len() > servers.len() / 2;
+    let is_equal = (is_majority || best.is_different()).then(|| !best.is_different());
+    let servers = servers.iter().map(|id| {
+        let digest = best.digests.get(id).map(|digest| format!("{digest:016x}"));
+        Object::new()
+            .raw("id", id)
+            .raw("is_reachable", !unreachable.contains(id))
+            .optional_text("digest", digest.as_deref())
+    });
+    let object = Object::new().optional("is_equal", is_equal).raw("entry", best.index);
+    object.raw("servers", json_list(servers))
 }
 
 /// The answer to the person who asked.

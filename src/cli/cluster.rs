@@ -1,52 +1,60 @@
-//! The cluster that a command asks: servers.toml or addresses, and a runtime for the client.
+//! The running cluster that a command asks, the times to wait for it, and a runtime for its client.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 use coracle::client::{Client, Error, Options};
-use coracle::config::{Overrides, Settings};
 use coracle::types::{Address, NodeId};
 
-use super::failure::Failure;
+use super::endpoints::{Endpoints, HEADING, Source};
+use super::failure::{Failure, usage};
+use super::roster::Roster;
 
-/// The servers' file, when no option names another.
-pub const SERVERS_FILE: &str = "servers.toml";
-
-/// The option that names servers.toml.
+/// The options of all commands that ask a running cluster: where it is, and the times to wait. The
+/// parameters are the defaults of the times in milliseconds.
 #[derive(Args, Debug)]
-pub struct ConfigFile {
-    /// The servers' file
-    #[arg(long, value_name = "FILE", default_value = SERVERS_FILE)]
-    pub config: PathBuf,
-}
-
-impl ConfigFile {
-    /// The settings in the file.
-    pub fn load(&self) -> Result<Settings, Failure> {
-        Ok(Settings::load(&self.config, &Overrides::default())?)
-    }
-}
-
-/// The options of commands that read or write keys.
-#[derive(Args, Debug)]
-pub struct Cluster {
+pub struct Cluster<const TIMEOUT_MS: u64 = 10_000, const TRY_TIMEOUT_MS: u64 = 2_000> {
     #[command(flatten)]
-    file: ConfigFile,
-    /// Maximum time to look for a leader and an answer
-    #[arg(long, value_name = "MS", default_value_t = 10_000)]
+    endpoints: Endpoints,
+    /// Maximum time for an answer, with all that is tried until then
+    #[arg(long, value_name = "MS", default_value_t = TIMEOUT_MS, help_heading = HEADING)]
     timeout_ms: u64,
+    /// Maximum time to wait for one server; then another one is tried, or the same one again
+    #[arg(long, value_name = "MS", default_value_t = TRY_TIMEOUT_MS, help_heading = HEADING)]
+    try_timeout_ms: u64,
 }
 
-impl Cluster {
-    /// A client of the cluster.
+impl<const TIMEOUT_MS: u64, const TRY_TIMEOUT_MS: u64> Cluster<TIMEOUT_MS, TRY_TIMEOUT_MS> {
+    /// A client of the cluster. It learns the other members from the first that answers.
     pub async fn connect(&self) -> Result<Client, Failure> {
-        let settings = self.file.load()?;
-        let servers = settings.servers.values().map(|server| server.client_address());
-        let deadline = Duration::from_millis(self.timeout_ms);
-        Ok(Client::connect(servers, Options { deadline, ..Options::default() }).await?)
+        let (deadline, try_timeout) = (self.timeout(), self.try_timeout());
+        let options = Options { deadline, try_timeout, ..Options::default() };
+        Ok(Client::connect(self.endpoints.addresses()?, options).await?)
+    }
+
+    /// The servers that are to be asked one by one.
+    ///
+    /// # Errors
+    /// As [`Roster::of`].
+    pub async fn roster(&self) -> Result<Roster, Failure> {
+        Roster::of(self.endpoints.source()?, self.patience(), self.timeout()).await
+    }
+
+    /// Maximum time for an answer of the cluster.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+
+    /// Maximum time for one try.
+    pub fn try_timeout(&self) -> Duration {
+        Duration::from_millis(self.try_timeout_ms)
+    }
+
+    /// Maximum time to wait for the one answer of a server that is asked once.
+    pub fn patience(&self) -> Duration {
+        self.timeout().min(self.try_timeout())
     }
 
     /// Runs commands of a client of its own, which is ended afterwards.
@@ -81,33 +89,42 @@ pub async fn close(client: Client) {
     }
 }
 
-/// The options that name the servers to ask: servers.toml, or some addresses. Some servers are
-/// enough, because each of them knows the members.
+/// The options of commands about members: the servers of the cluster, or some of them that are
+/// named by their ids as well.
 #[derive(Args, Debug)]
 pub struct Entrance {
     #[command(flatten)]
-    file: ConfigFile,
+    endpoints: Endpoints,
     /// Ask this server instead of those in the file: its address for clients, or its id in the
     /// file. May be there several times
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "endpoints", help_heading = HEADING)]
     server: Vec<Target>,
 }
 
 impl Entrance {
     /// The addresses for clients of the servers to ask, at least one. The file is read only when
     /// it is needed.
+    ///
+    /// # Errors
+    /// As [`Endpoints::source`]; and when an id is named that is in no file.
     pub fn addresses(&self) -> Result<Vec<String>, Failure> {
-        if self.server.is_empty() {
-            let settings = self.file.load()?;
-            return Ok(settings.servers.values().map(|server| server.client_address()).collect());
+        match self.server.is_empty() {
+            true => self.endpoints.addresses(),
+            false => self.server.iter().map(|server| self.address(server)).collect(),
         }
-        self.server.iter().map(|server| self.address(server)).collect()
     }
 
     fn address(&self, server: &Target) -> Result<String, Failure> {
-        match server {
-            Target::Id(id) => Ok(self.file.load()?.server(*id)?.client_address()),
-            Target::Address(address) => Ok(address.to_string()),
+        let id = match server {
+            Target::Id(id) => *id,
+            Target::Address(address) => return Ok(address.to_string()),
+        };
+        match self.endpoints.source()? {
+            Source::File(settings) => Ok(settings.server(id)?.client_address()),
+            Source::Addresses(_) => Err(usage(format!(
+                "--server {id}: only servers.toml says where server {id} is: name it by its \
+                 address, or the file by --config"
+            ))),
         }
     }
 }

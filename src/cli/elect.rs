@@ -11,9 +11,9 @@ use tokio::time::{sleep, timeout};
 
 use super::cluster::{Cluster, block_on, close};
 use super::failure::Failure;
-use super::json::{Object, json_bytes};
+use super::json::{AsJson, Object, json_bytes};
 use super::lock::{Patience, Signals, no_turn};
-use super::output::print;
+use super::output::{note, print};
 
 #[derive(Args, Debug)]
 pub struct ElectCommand {
@@ -25,9 +25,8 @@ pub struct ElectCommand {
     /// Print each leader from now on
     #[arg(long, conflicts_with = "value")]
     observe: bool,
-    /// Print leaders as objects of JSON, for programs
-    #[arg(long, conflicts_with = "value")]
-    json: bool,
+    #[command(flatten)]
+    json: AsJson,
     #[command(flatten)]
     patience: Patience,
     #[command(flatten)]
@@ -69,15 +68,18 @@ impl ElectCommand {
         let Some(leadership) = leadership.map_err(no_turn)? else {
             return Err(reason.expect("a candidate does not give up without a reason"));
         };
-        print(format!("{}\n", leadership.token()).as_bytes())?;
+        let token = leadership.token();
+        self.json.print(|| Object::new().raw("token", token), || format!("{token}\n"))?;
         let is_lost = tokio::select! {
             () = lost(leadership.lease(), self.patience.seconds) => true,
             _ = signals.next() => false,
         };
         match timeout(RESIGN_PATIENCE, leadership.resign()).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => log::warn!("the leadership ends when its time is over: {error}"),
-            Err(_) => log::warn!("the leadership ends when its time is over: no server answers"),
+            Ok(Err(error)) => {
+                note(&format!("the leadership ends when its time is over: {error}"));
+            }
+            Err(_) => note("the leadership ends when its time is over: no server answers"),
         }
         match is_lost {
             false => Ok(()),
@@ -104,7 +106,7 @@ impl ElectCommand {
 
     /// The value of a leader on a line. While nobody leads it is an empty one.
     fn line(&self, leader: Option<&Leader>) -> Vec<u8> {
-        if !self.json {
+        if !self.json.is_wanted() {
             let value = leader.map_or(&b""[..], |leader| &leader.value);
             return [value, b"\n"].concat();
         }

@@ -34,6 +34,40 @@ pub enum Failure {
     Io(#[from] io::Error),
 }
 
+/// The exit codes of all commands, and their meanings: the one table, which is also in
+/// docs/operations.md.
+pub const EXIT_CODES: [(&str, &str); 6] = [
+    ("0", "done"),
+    (
+        "1",
+        "no: no such key, another version, a damaged file, stores that differ, a check of `coracle \
+         doctor` that fails, a change of the members that is refused or was taken back; a server \
+         that could not start or had to stop; standard input or output that failed",
+    ),
+    (
+        "2",
+        "a usage error: in the command, in CORACLE_ENDPOINTS or in servers.toml; a file that is \
+         there already",
+    ),
+    (
+        "3",
+        "the cluster did not answer, the outcome is not known, or what was waited for goes on; a \
+         lock or a leadership that was lost",
+    ),
+    ("4", "the data directory of a running server is gone"),
+    (
+        "other",
+        "`coracle lock` ends with the code of its command: 126 when it cannot be run, 127 when \
+         there is no such command, 128 and the number of the signal that ended it or the wait",
+    ),
+];
+
+/// The table as the end of the help.
+pub fn exit_codes() -> String {
+    let line = |(code, meaning): &(&str, &str)| format!("\n  {code:<6} {meaning}");
+    format!("Exit codes:{}", EXIT_CODES.iter().map(line).collect::<String>())
+}
+
 impl Failure {
     /// The sentence for a terminal. A server may have said a part of it.
     pub fn sentence(&self) -> String {
@@ -94,3 +128,6 @@ fn refusal(sentence: &str) -> String {
 pub fn usage(reason: impl Display) -> Failure {
     Failure::Usage(reason.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,35 @@
 
 use std::fmt::{self, Display};
 
+use clap::Args;
+
+use super::failure::Failure;
+use super::output::print;
 use super::text::is_harmless;
+
+/// The option of commands that print for programs, too.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct AsJson {
+    /// Print JSON for programs, as docs/command-line-json.md says
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl AsJson {
+    /// True when JSON is wanted.
+    pub fn is_wanted(self) -> bool {
+        self.json
+    }
+
+    /// Prints the object, or else the text.
+    pub fn print(
+        self,
+        object: impl FnOnce() -> Object,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
+        print(if self.json { object().line() } else { text() }.as_bytes())
+    }
+}
 
 /// A string of JSON.
 pub fn json_text(text: &str) -> String {

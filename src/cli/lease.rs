@@ -5,8 +5,8 @@ use coracle::client::{Client, Error, LeaseInfo};
 
 use super::cluster::Cluster;
 use super::failure::Failure;
-use super::json::{Object, json_bytes, json_list};
-use super::output::print;
+use super::json::{AsJson, Object, json_bytes, json_list};
+use super::text::quoted;
 
 #[derive(Debug, Subcommand)]
 pub enum LeaseCommand {
@@ -19,11 +19,15 @@ pub enum LeaseCommand {
         #[arg(long)]
         id: Option<u64>,
         #[command(flatten)]
+        json: AsJson,
+        #[command(flatten)]
         cluster: Cluster,
     },
     /// Let the time of a lease begin anew, and print it
     Renew {
         id: u64,
+        #[command(flatten)]
+        json: AsJson,
         #[command(flatten)]
         cluster: Cluster,
     },
@@ -40,9 +44,8 @@ pub enum LeaseCommand {
 #[derive(Args, Debug)]
 pub struct InfoCommand {
     id: u64,
-    /// Print an object of JSON, for programs
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: AsJson,
     #[command(flatten)]
     cluster: Cluster,
 }
@@ -50,17 +53,18 @@ pub struct InfoCommand {
 impl LeaseCommand {
     pub fn run(self) -> Result<(), Failure> {
         match self {
-            LeaseCommand::Grant { seconds, id: None, cluster } => {
-                let id = cluster.ask(async |client| client.grant(seconds).await)?;
-                print(format!("{id}\n").as_bytes())
+            LeaseCommand::Grant { seconds, id, json, cluster } => {
+                let grant = async |client: &mut Client| match id {
+                    None => client.grant(seconds).await,
+                    Some(id) => client.grant_as(id, seconds).await.map(|_| id),
+                };
+                let id = cluster.ask(grant)?;
+                json.print(|| Object::new().raw("id", id), || format!("{id}\n"))
             }
-            LeaseCommand::Grant { seconds, id: Some(id), cluster } => {
-                cluster.ask(async |client| client.grant_as(id, seconds).await)?;
-                print(format!("{id}\n").as_bytes())
-            }
-            LeaseCommand::Renew { id, cluster } => {
-                let seconds = cluster.ask(async |client| client.renew(id).await)?;
-                print(format!("{seconds}\n").as_bytes())
+            LeaseCommand::Renew { id, json, cluster } => {
+                let left = cluster.ask(async |client| client.renew(id).await)?;
+                let object = || Object::new().raw("id", id).raw("seconds_left", left);
+                json.print(object, || format!("{left}\n"))
             }
             LeaseCommand::Revoke { id, cluster } => {
                 let revoke = async |client: &mut Client| match client.revoke(id).await? {
@@ -77,20 +81,20 @@ impl LeaseCommand {
 impl InfoCommand {
     fn run(self) -> Result<(), Failure> {
         let info = self.cluster.ask(async |client| client.lease_info(self.id).await)?;
-        print(&if self.json { object(&info).line().into_bytes() } else { text(&info) })
+        self.json.print(|| object(&info), || text(&info))
     }
 }
 
 /// Lines of a name and a value.
-fn text(info: &LeaseInfo) -> Vec<u8> {
-    let mut bytes = format!("id {}\nseconds_left {}\n", info.id, info.left).into_bytes();
+fn text(info: &LeaseInfo) -> String {
+    let mut text = format!("id {}\nseconds_left {}\n", info.id, info.left);
     for key in &info.keys {
-        bytes.extend([b"key ", &key[..], b"\n"].concat());
+        text += &format!("key {}\n", quoted(key));
     }
     if info.more {
-        bytes.extend(b"more yes\n");
+        text += "more yes\n";
     }
-    bytes
+    text
 }
 
 fn object(info: &LeaseInfo) -> Object {

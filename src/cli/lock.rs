@@ -20,6 +20,7 @@ use self::holding::{Hold, Running, wait_while_held};
 pub use self::signals::Signals;
 use super::cluster::{Cluster, block_on, close};
 use super::failure::Failure;
+use super::output::note;
 
 /// The end of the help: what one can rely on.
 pub const PROMISES: &str = "Who asks first is first, and only the next one is woken. The command \
@@ -118,8 +119,10 @@ impl LockCommand {
         // The command has ended, so nothing is lost when no server answers.
         match timeout(RELEASE_PATIENCE, guard.release()).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => log::warn!("the lock is released when its time is over: {error}"),
-            Err(_) => log::warn!("the lock is released when its time is over: no server answers"),
+            Ok(Err(error)) => {
+                note(&format!("the lock is released when its time is over: {error}"));
+            }
+            Err(_) => note("the lock is released when its time is over: no server answers"),
         }
         result
     }

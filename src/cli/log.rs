@@ -8,7 +8,8 @@ use coracle::storage::{self, RealDisk, StorageError, VerifyReport};
 use coracle::types::LogIndex;
 
 use super::failure::Failure;
-use super::output::{UntilClosed, print};
+use super::json::{AsJson, Object, json_list, json_text};
+use super::output::UntilClosed;
 
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
@@ -27,6 +28,8 @@ pub enum LogCommand {
     Verify {
         #[command(flatten)]
         directory: Directory,
+        #[command(flatten)]
+        json: AsJson,
     },
 }
 
@@ -52,9 +55,9 @@ impl LogCommand {
                 dumped.map_err(no)?;
                 Ok(flushed?)
             }
-            LogCommand::Verify { directory } => {
+            LogCommand::Verify { directory, json } => {
                 let report = storage::verify(&RealDisk, &directory.data_dir).map_err(no)?;
-                print(sentences(&report).as_bytes())
+                json.print(|| object(&report), || sentences(&report))
             }
         }
     }
@@ -72,6 +75,19 @@ fn sentences(report: &VerifyReport) -> String {
         text += &format!("# {note}\n");
     }
     text
+}
+
+fn object(report: &VerifyReport) -> Object {
+    let VerifyReport { segments, records, superseded, last, hard_state, notes } = report;
+    Object::new()
+        .raw("segments", segments)
+        .raw("records", records)
+        .raw("superseded", superseded)
+        .raw("current_term", hard_state.current_term)
+        .optional("voted_for", hard_state.voted_for)
+        .raw("last_log_index", last.index)
+        .raw("last_log_term", last.term)
+        .raw("notes", json_list(notes.iter().map(|note| json_text(note))))
 }
 
 fn no(error: StorageError) -> Failure {

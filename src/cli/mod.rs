@@ -1,10 +1,6 @@
 //! The commands of the command line.
 //!
-//! Exit codes: 0 done; 1 no (no such key, another version, a change of the members that is refused
-//! or was taken back, a server that had to stop); 2 a usage error, in the command or in
-//! servers.toml; 3 the cluster did not answer, or what was waited for goes on; 4 the data directory
-//! of a server was deleted or moved while it ran, and a start by itself would begin with an empty
-//! one. `lock` ends with the code of its command, once that runs. Errors are a sentence on stderr,
+//! The exit codes of all commands are in one table, in `failure`. Errors are a sentence on stderr,
 //! a refusal with what to do on lines of their own, and stdout holds nothing but what was asked
 //! for.
 
@@ -18,8 +14,10 @@ mod debug;
 mod doctor;
 mod drain;
 mod elect;
+mod endpoints;
 mod examples;
 mod failure;
+mod item;
 mod json;
 mod leader;
 mod lease;
@@ -28,7 +26,10 @@ mod log;
 mod logging;
 mod member;
 mod output;
+mod paint;
 mod recover;
+mod roster;
+mod scan;
 mod serve;
 mod snapshot;
 mod status;
@@ -36,27 +37,24 @@ mod survey;
 mod text;
 mod top;
 mod txn;
+mod typed;
 mod upgrade;
 mod watch;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use coracle::config::{Server, Settings};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use coracle::config::Server;
 use coracle::types::Member;
 
-use self::cluster::ConfigFile;
-use self::failure::Failure;
-use self::output::print;
-
-/// The end of the help.
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 no, or a server that could not start or had to \
-                          stop; 2 a usage error, in the command or in servers.toml; 3 the cluster \
-                          did not answer, or what was waited for goes on; 4 the data directory of \
-                          a running server is gone";
+use self::endpoints::ConfigFile;
+use self::failure::{Failure, exit_codes};
+use self::json::{AsJson, Object, json_list};
 
 /// A replicated key-value store.
 #[derive(Debug, Parser)]
-#[command(name = "coracle", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(name = "coracle", version, arg_required_else_help = true, after_help = exit_codes())]
 pub struct Cli {
+    #[command(flatten)]
+    color: colorchoice_clap::Color,
     #[command(subcommand)]
     command: Command,
 }
@@ -67,6 +65,10 @@ enum Command {
     Serve(serve::ServeCommand),
     #[command(flatten)]
     Data(data::DataCommand),
+    /// Print keys and values in byte order: a line "key version seconds size", then the value on a
+    /// line
+    #[command(after_help = scan::FORM)]
+    Scan(scan::ScanCommand),
     /// Print the changes of keys as they happen, or since a revision: a line "set key revision
     /// seconds size", then the value and a line end; "deleted key revision"; "expired key revision"
     Watch(watch::WatchCommand),
@@ -126,7 +128,7 @@ enum Command {
     Log(log::LogCommand),
     /// Check servers.toml and print a line a server: id, hostname, client port, log port, HTTP
     /// port or -, directory
-    Config(ConfigFile),
+    Config(ConfigCommand),
     /// Print the script that has a shell complete commands and options
     Completions(assets::CompletionsCommand),
     /// Write the man pages, for a package
@@ -144,9 +146,11 @@ impl Cli {
 
     /// Does what the command line asks for.
     pub fn run(self) -> Result<(), Failure> {
+        self.color.write_global();
         match self.command {
             Command::Serve(command) => command.run(),
             Command::Data(command) => command.run(),
+            Command::Scan(command) => command.run(),
             Command::Watch(command) => command.run(),
             Command::History(command) => command.run(),
             Command::Compact(command) => command.run(),
@@ -169,15 +173,41 @@ impl Cli {
             Command::Recover(command) => command.run(),
             Command::Bench(command) => command.run(),
             Command::Log(command) => command.run(),
-            Command::Config(file) => print_servers(&file.load()?),
+            Command::Config(command) => command.run(),
             Command::Completions(command) => command.run(Cli::command()),
             Command::Man(command) => command.run(Cli::command()),
         }
     }
 }
 
-fn print_servers(settings: &Settings) -> Result<(), Failure> {
-    print(settings.servers.values().map(server_line).collect::<String>().as_bytes())
+#[derive(Args, Debug)]
+struct ConfigCommand {
+    #[command(flatten)]
+    file: ConfigFile,
+    #[command(flatten)]
+    json: AsJson,
+}
+
+impl ConfigCommand {
+    fn run(self) -> Result<(), Failure> {
+        let settings = self.file.load()?;
+        let servers = || settings.servers.values();
+        let object = || Object::new().text("cluster", &settings.cluster);
+        self.json.print(
+            || object().raw("servers", json_list(servers().map(server_object))),
+            || servers().map(server_line).collect(),
+        )
+    }
+}
+
+fn server_object(server: &Server) -> Object {
+    let Member { peer, client } = &server.advertised;
+    Object::new()
+        .raw("id", server.id)
+        .text("client_address", &client.to_string())
+        .text("log_address", &peer.to_string())
+        .optional_text("http_address", server.http_address().map(|it| it.to_string()).as_deref())
+        .text("data_dir", &server.data_dir.display().to_string())
 }
 
 /// The line of a server. The directory is the last, because it may have spaces.

@@ -1,5 +1,5 @@
-//! The output of commands: bytes on stdout, and tables; and bars on stderr while a
-//! person waits, if stderr is a terminal.
+//! The output of commands: bytes on stdout, and tables; notes on stderr, and bars there while a
+//! person waits, if it is a terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -16,6 +16,11 @@ pub fn print(bytes: &[u8]) -> Result<(), Failure> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => Ok(result?),
     }
+}
+
+/// Says on stderr what is no part of the output. A stderr that is closed hears nothing.
+pub fn note(sentence: &str) {
+    let _ = writeln!(io::stderr(), "coracle: {}", shown(sentence));
 }
 
 /// Stdout for output that is too long to be gathered first. It remembers when its reader

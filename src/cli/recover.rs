@@ -12,6 +12,7 @@ use coracle::storage::StorageError;
 use coracle::types::{LogIndex, Membership, NodeId};
 
 use super::failure::{Failure, usage};
+use super::json::{AsJson, Object, json_list};
 use super::output::{print, table};
 
 #[derive(Debug, Subcommand)]
@@ -28,6 +29,8 @@ pub struct Plan {
     /// The servers' own directories: <data_dir>/<id>
     #[arg(required = true, value_name = "DIR")]
     dirs: Vec<PathBuf>,
+    #[command(flatten)]
+    json: AsJson,
 }
 
 #[derive(Args, Debug)]
@@ -126,6 +129,47 @@ impl Survivors {
         self.membership.is_removed(id).then_some(at)
     }
 
+    /// The command that goes on with this survivor.
+    fn next(&self, longest: &Survivor) -> String {
+        let others = self.all.iter().filter(|survivor| survivor.id() != longest.id());
+        let with: String =
+            others.map(|survivor| format!(" --with {}", survivor.dir.display())).collect();
+        let was_damaged = match longest.condition() {
+            Condition::Rejoining(_) => " --was-damaged",
+            _ => "",
+        };
+        let was_removed = self.removed_at(longest.id());
+        let was_removed = was_removed.map(|at| format!(" --was-removed-at {at}"));
+        format!(
+            "coracle recover apply {}{with} --new-cluster NAME --lose-what-these-alone-had \
+             {}{was_damaged}{}",
+            longest.dir.display(),
+            list(&self.missing(), ","),
+            was_removed.unwrap_or_default()
+        )
+    }
+
+    /// The plan as JSON.
+    fn object(&self) -> Object {
+        let servers = self.all.iter().map(|survivor| {
+            Object::new()
+                .text("dir", &survivor.dir.display().to_string())
+                .raw("id", survivor.id())
+                .raw("last_log_index", survivor.last().index)
+                .raw("last_log_term", survivor.last().term)
+                .raw("commit_index", survivor.committed().index)
+                .text("state", &self.state(survivor))
+        });
+        let is_lossless = self.is_quorum_whole();
+        let next = self.longest().filter(|_| !is_lossless).map(|longest| self.next(longest));
+        Object::new()
+            .raw("servers", json_list(servers))
+            .raw("voters", json_list(self.membership.all_voters().iter()))
+            .raw("not_whole", json_list(self.missing().iter()))
+            .raw("is_lossless", is_lossless)
+            .optional_text("next", next.as_deref())
+    }
+
     fn state(&self, survivor: &Survivor) -> String {
         let longest = self.longest().map(Survivor::last);
         let place = match longest {
@@ -148,6 +192,9 @@ impl Survivors {
 impl Plan {
     fn run(self) -> Result<(), Failure> {
         let survivors = Survivors::read(self.dirs.into_iter())?;
+        if self.json.is_wanted() {
+            return print(survivors.object().line().as_bytes());
+        }
         let mut rows =
             vec![["dir", "id", "last entry", "known committed", "state"].map(str::to_owned)];
         for survivor in &survivors.all {
@@ -183,22 +230,7 @@ impl Plan {
             longest.last().index,
             list(&missing, " ")
         );
-        let others = survivors.all.iter().filter(|survivor| survivor.id() != longest.id());
-        let with: String =
-            others.map(|survivor| format!(" --with {}", survivor.dir.display())).collect();
-        let was_damaged = match longest.condition() {
-            Condition::Rejoining(_) => " --was-damaged",
-            _ => "",
-        };
-        let was_removed = survivors.removed_at(longest.id());
-        let was_removed = was_removed.map(|at| format!(" --was-removed-at {at}"));
-        out += &format!(
-            "next: coracle recover apply {}{with} --new-cluster NAME --lose-what-these-alone-had \
-             {}{was_damaged}{}\n",
-            longest.dir.display(),
-            list(&missing, ","),
-            was_removed.unwrap_or_default()
-        );
+        out += &format!("next: {}\n", survivors.next(longest));
         print(out.as_bytes())
     }
 }

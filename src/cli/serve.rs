@@ -7,7 +7,8 @@ use coracle::config::{JoinSettings, LevelSource, Overrides, Settings, SettingsFi
 use coracle::node::{self, JoinOptions};
 use coracle::types::{Address, NodeId};
 
-use super::cluster::{SERVERS_FILE, Target};
+use super::cluster::Target;
+use super::endpoints::SERVERS_FILE;
 use super::failure::Failure;
 use super::logging::LogOptions;
 

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use coracle::actors::snapshot::load::LoadError;
 use coracle::client::{Client, DEADLINE_MAX, Options, SnapshotName};
 use coracle::config::{Overrides, Settings};
-use coracle::kv::{Answer, Query, SnapshotError, Store, StoreLoader};
+use coracle::kv::{self, Answer, Query, SnapshotError, Store, StoreLoader};
 use coracle::node::draw_incarnation;
 use coracle::storage::{
     self, Disk, NewServer, RealDisk, SnapshotFile, SnapshotHead, StorageError, read_snapshot,
@@ -22,14 +22,13 @@ use coracle::types::{
     Change, Format, LogIndex, LogPosition, Member, Membership, NodeId, SnapshotId, Term,
 };
 
-use super::cluster::{ConfigFile, block_on};
+use super::cluster::{Cluster, block_on};
+use super::endpoints::ConfigFile;
 use super::failure::{Failure, usage};
-use super::json::json_text;
+use super::json::{AsJson, Object, json_bytes};
 use super::output::{bar, print, spinner};
+use super::text::quoted;
 
-/// Maximum time for one reply: a server that is writing a snapshot may need its
-/// `request_timeout_ms`.
-const TRY_TIMEOUT: Duration = Duration::from_secs(15);
 /// The pause before a server is asked again that could not send its snapshot to the end.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Number of keys that are looked up at a time.
@@ -53,23 +52,21 @@ pub struct Save {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    servers: ConfigFile,
-    /// Maximum time to try
-    #[arg(long, value_name = "MS", default_value_t = 600_000)]
-    timeout_ms: u64,
+    json: AsJson,
+    // A server that is writing a snapshot may need its `request_timeout_ms` for a reply.
+    #[command(flatten)]
+    cluster: Cluster<600_000, 15_000>,
 }
 
 #[derive(Args, Debug)]
 pub struct Inspect {
     /// The backup
     file: PathBuf,
-    /// One line of JSON, for programs
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: AsJson,
     /// Print its keys instead, those that begin with PREFIX, in byte order: a line "key version
     /// seconds size", seconds being what it had left (0: never expires)
-    #[arg(long, value_name = "PREFIX", num_args = 0..=1, default_missing_value = "",
-          conflicts_with = "json")]
+    #[arg(long, value_name = "PREFIX", num_args = 0..=1, default_missing_value = "")]
     keys: Option<OsString>,
 }
 
@@ -93,6 +90,8 @@ pub struct Restore {
     /// Directory of all servers' files, as in `coracle serve`
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    json: AsJson,
 }
 
 impl SnapshotCommand {
@@ -108,7 +107,6 @@ impl SnapshotCommand {
 
 impl Save {
     fn run(self) -> Result<(), Failure> {
-        let settings = self.servers.load()?;
         if !self.force && self.file.symlink_metadata().is_ok() {
             let file = self.file.display();
             return Err(usage(format!("{file} is there already: --force replaces it")));
@@ -116,7 +114,7 @@ impl Save {
         let mut unfinished = self.file.clone().into_os_string();
         unfinished.push(".new");
         let unfinished = PathBuf::from(unfinished);
-        let saved = self.save(&settings, &unfinished);
+        let saved = self.save(&unfinished);
         if saved.is_err() {
             // The removal fails when the file is not there; the first failure is reported anyway.
             let _ = fs::remove_file(&unfinished);
@@ -124,9 +122,9 @@ impl Save {
         saved
     }
 
-    fn save(&self, settings: &Settings, unfinished: &Path) -> Result<(), Failure> {
+    fn save(&self, unfinished: &Path) -> Result<(), Failure> {
         let began = Instant::now();
-        let name = block_on(self.fetch(settings, unfinished))??;
+        let name = block_on(self.fetch(unfinished))??;
         let backup = Backup::read(unfinished)?;
         if backup.file.id() != id_of(name) {
             let path = unfinished.display();
@@ -136,27 +134,26 @@ impl Save {
         disk.rename(unfinished, &self.file)
             .and_then(|()| disk.sync_dir(directory))
             .map_err(|error| cannot("rename", unfinished, &error))?;
-        print(
-            format!(
-                "last_included_index={} last_included_term={} keys={} bytes={} digest={:032x} \
-                 seconds={:.3}\n",
-                name.last_included_index,
-                name.last_included_term,
-                backup.store.keys(),
-                name.bytes,
-                name.digest,
-                began.elapsed().as_secs_f64()
-            )
-            .as_bytes(),
-        )
+        let facts = [
+            ("last_included_index", name.last_included_index.to_string(), false),
+            ("last_included_term", name.last_included_term.to_string(), false),
+            ("keys", backup.store.keys().to_string(), false),
+            ("bytes", name.bytes.to_string(), false),
+            ("digest", format!("{:032x}", name.digest), true),
+            ("seconds", format!("{:.3}", began.elapsed().as_secs_f64()), false),
+        ];
+        self.json.print(|| object(&facts), || words(&facts) + "\n")
     }
 
     /// Fetches the snapshot, and begins again when the server is lost or has it no longer.
-    async fn fetch(&self, settings: &Settings, path: &Path) -> Result<SnapshotName, Failure> {
-        let until = Instant::now() + Duration::from_millis(self.timeout_ms);
+    async fn fetch(&self, path: &Path) -> Result<SnapshotName, Failure> {
+        let until = Instant::now() + self.cluster.timeout();
+        let servers = self.cluster.roster().await?.addresses();
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            match fetch_once(settings, path, left.min(DEADLINE_MAX)).await {
+            let deadline = until.saturating_duration_since(Instant::now()).min(DEADLINE_MAX);
+            let try_timeout = self.cluster.try_timeout();
+            let options = Options { deadline, try_timeout, ..Options::default() };
+            match fetch_once(&servers, path, options).await {
                 Err(Failure::Unavailable(_)) if Instant::now() + PAUSE < until => {
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -167,12 +164,10 @@ impl Save {
 }
 
 async fn fetch_once(
-    settings: &Settings,
+    servers: &[String],
     path: &Path,
-    deadline: Duration,
+    options: Options,
 ) -> Result<SnapshotName, Failure> {
-    let servers = settings.servers.values().map(|server| server.client_address());
-    let options = Options { deadline, try_timeout: TRY_TIMEOUT, ..Options::default() };
     let mut client = Client::connect(servers, options).await?;
     let waiting = spinner("waiting for the leader's snapshot".into());
     let begun = client.begin_snapshot().await;
@@ -194,9 +189,8 @@ impl Inspect {
     fn run(self) -> Result<(), Failure> {
         let backup = Backup::read(&self.file)?;
         match self.keys {
-            Some(prefix) => backup.print_keys(prefix.as_bytes()),
-            None if self.json => print(backup.json().as_bytes()),
-            None => print(backup.text().as_bytes()),
+            Some(prefix) => backup.print_keys(prefix.as_bytes(), self.json),
+            None => self.json.print(|| object(&backup.facts()), || backup.text()),
         }
     }
 }
@@ -235,23 +229,40 @@ impl Restore {
             };
             waiting.finish_and_clear();
             let file = restored.map_err(|error| no(&self.file, error))?;
-            print(restored_line(id, data_dir, &file).as_bytes())?;
+            let facts = restored_facts(id, data_dir, &file);
+            self.json.print(|| object(&facts), || format!("restored {}\n", words(&facts)))?;
         }
         Ok(())
     }
 }
 
-fn restored_line(id: NodeId, data_dir: &Path, file: &SnapshotFile) -> String {
+fn restored_facts(id: NodeId, data_dir: &Path, file: &SnapshotFile) -> [Fact; 5] {
     let LogPosition { index, term } = file.head.last;
-    let (data_dir, digest) = (data_dir.display(), file.digest);
-    format!(
-        "restored server={id} data_dir={data_dir} last_included_index={index} \
-         last_included_term={term} origin={digest:032x}\n"
-    )
+    [
+        ("server", id.to_string(), false),
+        ("data_dir", data_dir.display().to_string(), true),
+        ("last_included_index", index.to_string(), false),
+        ("last_included_term", term.to_string(), false),
+        ("origin", format!("{:032x}", file.digest), true),
+    ]
 }
 
 /// A name, a value, and true when the value is text and no number.
 type Fact = (&'static str, String, bool);
+
+/// The facts on one line, each as `name=value`.
+fn words(facts: &[Fact]) -> String {
+    let words = facts.iter().map(|(name, value, _)| format!("{name}={value}"));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// The facts as JSON.
+fn object(facts: &[Fact]) -> Object {
+    facts.iter().fold(Object::new(), |object, (name, value, is_text)| match is_text {
+        true => object.text(name, value),
+        false => object.raw(name, value),
+    })
+}
 
 /// A snapshot file that was read from its first to its last byte.
 struct Backup {
@@ -346,15 +357,7 @@ impl Backup {
         self.facts().into_iter().map(line).collect()
     }
 
-    fn json(&self) -> String {
-        let member = |(name, value, is_text): Fact| match is_text {
-            true => format!("\"{name}\":{}", json_text(&value)),
-            false => format!("\"{name}\":{value}"),
-        };
-        format!("{{{}}}\n", self.facts().into_iter().map(member).collect::<Vec<_>>().join(","))
-    }
-
-    fn print_keys(&self, prefix: &[u8]) -> Result<(), Failure> {
+    fn print_keys(&self, prefix: &[u8], json: AsJson) -> Result<(), Failure> {
         let (prefix, mut after) = (Bytes::copy_from_slice(prefix), None);
         loop {
             let query = Query::Scan { prefix: prefix.clone(), limit: PAGE_KEYS, after, at: 0 };
@@ -365,13 +368,15 @@ impl Backup {
             let Answer::Scan { items, more } = answer else {
                 unreachable!("a scan is answered by a scan");
             };
-            let mut lines = Vec::new();
-            for (key, item) in &items {
-                lines.extend_from_slice(key);
-                let numbers = (item.version, item.exptime, item.value.len());
-                lines.extend(format!(" {} {} {}\n", numbers.0, numbers.1, numbers.2).bytes());
-            }
-            print(&lines)?;
+            let line = |(key, item): &(Bytes, kv::Item)| {
+                let kv::Item { value, version, exptime } = item;
+                if !json.is_wanted() {
+                    return format!("{} {version} {exptime} {}\n", quoted(key), value.len());
+                }
+                let object = Object::new().raw("key", json_bytes(key)).raw("version", version);
+                object.raw("exptime", exptime).raw("size", value.len()).line()
+            };
+            print(items.iter().map(line).collect::<String>().as_bytes())?;
             match items.into_iter().last() {
                 Some((last, _)) if more => after = Some(last),
                 _ => return Ok(()),

@@ -1,4 +1,4 @@
-//! Texts for people: what other machines say, numbers, times, and servers.
+//! Texts for people: what other machines say, keys and values, numbers, times, and servers.
 
 use std::time::Duration;
 
@@ -15,6 +15,46 @@ pub fn shown(text: &str) -> String {
         }
     }
     shown
+}
+
+/// A key or a value on one line that has one meaning. It is printed as it is when it is text
+/// without control characters and invisible ones, does not begin with a double quote, and neither
+/// begins nor ends with white space. Otherwise it stands between double quotes, where \n, \t, \r,
+/// \\, \" and \xHH are one byte each, as in a script of `txn`.
+pub fn quoted(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if is_plain(text) => text.to_owned(),
+        _ => format!("\"{}\"", escaped(bytes)),
+    }
+}
+
+fn is_plain(text: &str) -> bool {
+    let is_bare = !text.is_empty() && text.trim() == text && !text.starts_with('"');
+    is_bare && text.chars().all(is_harmless)
+}
+
+/// The bytes as they stand between double quotes.
+fn escaped(bytes: &[u8]) -> String {
+    let mut escaped = String::new();
+    let by_number = |bytes: &[u8], escaped: &mut String| {
+        for byte in bytes {
+            *escaped += &format!("\\x{byte:02x}");
+        }
+    };
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\n' => escaped += "\\n",
+                '\t' => escaped += "\\t",
+                '\r' => escaped += "\\r",
+                '"' | '\\' => escaped.extend(['\\', character]),
+                other if is_harmless(other) => escaped.push(other),
+                other => by_number(other.encode_utf8(&mut [0; 4]).as_bytes(), &mut escaped),
+            }
+        }
+        by_number(chunk.invalid(), &mut escaped);
+    }
+    escaped
 }
 
 /// False of control characters, and of those that are invisible or change the direction of text.

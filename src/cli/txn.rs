@@ -12,8 +12,9 @@ use coracle::client::{Client, Committed, Error, OperationResult};
 use self::script::{Script, Step};
 use super::cluster::Cluster;
 use super::failure::{Failure, usage};
-use super::json::{Object, json_bytes, json_list};
+use super::json::{AsJson, Object, json_bytes, json_list};
 use super::output::print;
+use super::text::quoted;
 
 /// The end of the help: what a script is.
 pub const GRAMMAR: &str = "A line of the script is a command:\n  \
@@ -30,9 +31,8 @@ pub const GRAMMAR: &str = "A line of the script is a command:\n  \
 pub struct TxnCommand {
     /// The script; without a file, or with -, standard input
     file: Option<OsString>,
-    /// Print an object of JSON, for programs
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: AsJson,
     #[command(flatten)]
     cluster: Cluster,
 }
@@ -46,12 +46,11 @@ impl TxnCommand {
         let transaction = script.transaction();
         let execute = async |client: &mut Client| client.transaction(transaction).await;
         match self.cluster.ask_for(execute)? {
-            Ok(committed) => print(&match self.json {
-                true => object(&script, &committed).line().into_bytes(),
-                false => text(&script, &committed),
-            }),
+            Ok(committed) => {
+                self.json.print(|| object(&script, &committed), || text(&script, &committed))
+            }
             Err(Error::Aborted { key, version }) => {
-                if self.json {
+                if self.json.is_wanted() {
                     let aborted = Object::new().raw("committed", false);
                     let aborted = aborted.raw("key", json_bytes(&key)).raw("version", version);
                     print(aborted.line().as_bytes())?;
@@ -79,20 +78,21 @@ impl TxnCommand {
 }
 
 fn aborted(key: &[u8], version: u64) -> Failure {
-    let key = String::from_utf8_lossy(key);
+    let key = quoted(key);
     Failure::No(match version {
         0 => format!("nothing was executed: {key} is absent"),
         version => format!("nothing was executed: the version of {key} is {version}"),
     })
 }
 
-/// A line `committed revision`, and one for each command but the checks. A value follows its line.
-fn text(script: &Script, committed: &Committed) -> Vec<u8> {
-    let mut bytes = format!("committed {}\n", committed.revision).into_bytes();
+/// A line `committed revision`, and one for each command but the checks. The line of a value
+/// follows.
+fn text(script: &Script, committed: &Committed) -> String {
+    let mut text = format!("committed {}\n", committed.revision);
     let mut line = |word: &str, key: &[u8], numbers: &str, value: Option<&[u8]>| {
-        bytes.extend([word.as_bytes(), b" ", key, numbers.as_bytes(), b"\n"].concat());
+        text += &format!("{word} {}{numbers}\n", quoted(key));
         if let Some(value) = value {
-            bytes.extend([value, b"\n"].concat());
+            text += &format!("{}\n", quoted(value));
         }
     };
     for (step, result) in script.answered().zip(&committed.results) {
@@ -117,7 +117,7 @@ fn text(script: &Script, committed: &Committed) -> Vec<u8> {
             }
         }
     }
-    bytes
+    text
 }
 
 fn object(script: &Script, committed: &Committed) -> Object {

@@ -18,76 +18,77 @@ use coracle::types::{Format, NodeId};
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
-use super::cluster::{ConfigFile, block_on};
+use super::cluster::{Cluster, block_on};
 use super::failure::Failure;
-use super::output::{print, table};
+use super::json::{AsJson, Object, json_list};
+use super::output::print;
+use super::paint::Paint;
 use super::text::{listed, named};
-use program::{Program, Verdict, own_formats};
+use program::{Program, own_formats, own_formats_object};
 use view::View;
 
 #[derive(Debug, Subcommand)]
 pub enum UpgradeCommand {
     /// Print each server's version, the format in force, and what the next one waits for
-    Status(Cluster),
+    Status(Asking),
     /// Say whether servers of another program can take part in the cluster as it is
     Check {
         /// The program that servers are to run
         #[arg(long, value_name = "BINARY")]
         to: PathBuf,
         #[command(flatten)]
-        cluster: Cluster,
+        asking: Asking,
     },
     /// Have every server hold the format where it is: an older program can be run again
-    Hold(Cluster),
+    Hold(Asking),
     /// Have every server hold the format no longer
-    Release(Cluster),
+    Release(Asking),
     /// Release every hold, and have the leader put the next format in force now
-    Raise(Cluster),
+    Raise(Asking),
     /// Print the version of this program and the formats that it reads
-    Formats,
+    Formats {
+        #[command(flatten)]
+        json: AsJson,
+    },
 }
 
+/// The options of the commands that ask the servers.
 #[derive(Args, Debug)]
-pub struct Cluster {
+pub struct Asking {
     #[command(flatten)]
-    file: ConfigFile,
-    /// Maximum time to wait for a server's answer; `raise` waits for a leader as long
-    #[arg(long, value_name = "MS", default_value_t = 2_000)]
-    timeout_ms: u64,
+    json: AsJson,
+    #[command(flatten)]
+    cluster: Cluster<2_000>,
 }
 
 impl UpgradeCommand {
     /// Does what the command asks for.
     pub fn run(self) -> Result<(), Failure> {
         match self {
-            UpgradeCommand::Status(cluster) => {
-                let view = block_on(Servers::load(&cluster)?.view())?;
-                let text = table(&view.rows()) + &view.sentences();
-                print(text.as_bytes())?;
+            UpgradeCommand::Status(asking) => block_on(async {
+                let view = Servers::of(&asking).await?.view().await;
+                let text = || view.table(Paint::of_stdout()) + &view.sentences();
+                asking.json.print(|| view.json(), text)?;
                 view.format().map(|_| ()).ok_or_else(no_answer)
-            }
-            UpgradeCommand::Check { to, cluster } => {
+            })?,
+            UpgradeCommand::Check { to, asking } => block_on(async {
+                let servers = Servers::of(&asking).await?;
                 let program = Program::ask(&to)?;
-                let view = block_on(Servers::load(&cluster)?.view())?;
-                match program.verdict(&view) {
-                    Verdict::Yes(text) => print(format!("{text}\n").as_bytes()),
-                    Verdict::No(text) => Err(Failure::No(text)),
-                    Verdict::Unknown(text) => Err(Failure::Unavailable(text)),
-                }
+                program.verdict(&servers.view().await).told(asking.json)
+            })?,
+            UpgradeCommand::Hold(asking) => {
+                block_on(async { Servers::of(&asking).await?.hold().await })?
             }
-            UpgradeCommand::Hold(cluster) => {
-                let servers = Servers::load(&cluster)?;
-                block_on(async { servers.hold().await })?
+            UpgradeCommand::Release(asking) => block_on(async {
+                let servers = Servers::of(&asking).await?;
+                let holds = servers.release().await?;
+                servers.print(|| holds.object().line())?;
+                holds.report()
+            })?,
+            UpgradeCommand::Raise(asking) => {
+                block_on(async { Servers::of(&asking).await?.raise().await })?
             }
-            UpgradeCommand::Release(cluster) => {
-                let servers = Servers::load(&cluster)?;
-                block_on(async { servers.release().await?.report() })?
-            }
-            UpgradeCommand::Raise(cluster) => {
-                let servers = Servers::load(&cluster)?;
-                block_on(async { servers.raise().await })?
-            }
-            UpgradeCommand::Formats => print(own_formats().as_bytes()),
+            UpgradeCommand::Formats { json } => json.print(own_formats_object, own_formats),
         }
     }
 }
@@ -99,7 +100,12 @@ const PAUSE: Duration = Duration::from_millis(50);
 struct Servers {
     /// The address of each for clients.
     all: Vec<(NodeId, String)>,
+    /// Maximum time to wait for the answer of one of them.
     patience: Duration,
+    /// Maximum time to wait for a leader.
+    timeout: Duration,
+    /// True when only JSON is to be printed.
+    is_json: bool,
 }
 
 /// The outcome of asking all servers to hold the format, or not to.
@@ -113,11 +119,23 @@ struct Holds {
 }
 
 impl Servers {
-    fn load(cluster: &Cluster) -> Result<Servers, Failure> {
-        let settings = cluster.file.load()?;
-        let servers = settings.servers.values();
-        let all = servers.map(|server| (server.id, server.client_address())).collect();
-        Ok(Servers { all, patience: Duration::from_millis(cluster.timeout_ms) })
+    async fn of(asking: &Asking) -> Result<Servers, Failure> {
+        let Asking { json, cluster } = asking;
+        let targets = cluster.roster().await?.targets.into_iter();
+        let all = targets.map(|target| (target.id, target.client)).collect();
+        let (patience, timeout, is_json) =
+            (cluster.patience(), cluster.timeout(), json.is_wanted());
+        Ok(Servers { all, patience, timeout, is_json })
+    }
+
+    /// Prints an object when JSON is wanted.
+    fn print(&self, object: impl FnOnce() -> String) -> Result<(), Failure> {
+        if self.is_json { print(object().as_bytes()) } else { Ok(()) }
+    }
+
+    /// Prints a line for people unless JSON is wanted.
+    fn say(&self, line: &str) -> Result<(), Failure> {
+        if self.is_json { Ok(()) } else { print(line.as_bytes()) }
     }
 
     async fn view(&self) -> View {
@@ -150,11 +168,13 @@ impl Servers {
     /// Holds the format on all servers. One holder is enough.
     async fn hold(&self) -> Result<(), Failure> {
         let before = self.view().await.format().ok_or_else(no_answer)?;
-        let Holds { done, unable, unasked } = self.set_holds(true).await?;
+        let holds = self.set_holds(true).await?;
         let view = self.settled_view().await;
         let after = view.format().ok_or_else(no_answer)?;
+        self.print(|| holds.object().raw("format", after).line())?;
+        let Holds { done, unable, unasked } = holds;
         if !done.is_empty() {
-            print(format!("held by {}\n", listed(&done)).as_bytes())?;
+            self.say(&format!("held by {}\n", listed(&done)))?;
         }
         for (servers, reason) in [
             (&unable, "cannot hold it: the version is from before format 2"),
@@ -162,7 +182,7 @@ impl Servers {
         ] {
             if !servers.is_empty() {
                 let enough = if done.is_empty() { "" } else { "; one holder is enough" };
-                print(format!("{} {reason}{enough}\n", named(servers)).as_bytes())?;
+                self.say(&format!("{} {reason}{enough}\n", named(servers)))?;
             }
         }
         if after > before {
@@ -175,7 +195,7 @@ impl Servers {
             return Err(Failure::Unavailable(reason.into()));
         }
         match (done.is_empty(), unasked.is_empty()) {
-            (false, _) => print(format!("Format {after} is in force.\n").as_bytes()),
+            (false, _) => self.say(&format!("Format {after} is in force.\n")),
             (true, false) => Err(Failure::Unavailable("no server is known to hold it".into())),
             (true, true) => Err(Failure::No("no server can hold it".into())),
         }
@@ -183,7 +203,7 @@ impl Servers {
 
     /// The view once no raise is under way, for which a hold would have come too late.
     async fn settled_view(&self) -> View {
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.timeout;
         loop {
             let view = self.view().await;
             if !view.is_raising() || Instant::now() + PAUSE >= deadline {
@@ -196,12 +216,12 @@ impl Servers {
     async fn release(&self) -> Result<Holds, Failure> {
         let holds = self.set_holds(false).await?;
         if !holds.done.is_empty() {
-            print(format!("released by {}\n", listed(&holds.done)).as_bytes())?;
+            self.say(&format!("released by {}\n", listed(&holds.done)))?;
         }
         if !holds.unable.is_empty() {
             let hold = if holds.unable.len() == 1 { "holds" } else { "hold" };
             let reason = "the version is from before format 2";
-            print(format!("{} {hold} nothing: {reason}\n", named(&holds.unable)).as_bytes())?;
+            self.say(&format!("{} {hold} nothing: {reason}\n", named(&holds.unable)))?;
         }
         Ok(holds)
     }
@@ -212,7 +232,7 @@ impl Servers {
     async fn raise(&self) -> Result<(), Failure> {
         let view = self.view().await;
         let before = view.format().ok_or_else(no_answer)?;
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.timeout;
         self.release().await?;
         let format = loop {
             match self.ask_leader().await {
@@ -229,17 +249,20 @@ impl Servers {
                 answer => break answer?,
             }
         };
-        let text = match format > before {
+        let is_raised = format > before;
+        self.print(|| Object::new().raw("format", format).raw("is_raised", is_raised).line())?;
+        let text = match is_raised {
             true => format!("Format {format} is in force.\n"),
             false => self.view().await.sentences(),
         };
-        print(text.as_bytes())
+        self.say(&text)
     }
 
     /// Has the leader raise the format. Returns the format in force.
     async fn ask_leader(&self) -> Result<Format, Error> {
         let addresses = self.all.iter().map(|(_, address)| address.clone());
-        let options = Options { deadline: self.patience, ..Options::default() };
+        let (deadline, try_timeout) = (self.timeout, self.patience);
+        let options = Options { deadline, try_timeout, ..Options::default() };
         let mut client = Client::connect(addresses, options).await?;
         let format = client.raise().await?;
         Ok(Format(u32::try_from(format).unwrap_or(u32::MAX)))
@@ -247,6 +270,14 @@ impl Servers {
 }
 
 impl Holds {
+    /// The servers by what became of the request.
+    fn object(&self) -> Object {
+        Object::new()
+            .raw("done", json_list(self.done.iter()))
+            .raw("unable", json_list(self.unable.iter()))
+            .raw("unasked", json_list(self.unasked.iter()))
+    }
+
     /// Fails when a server may still hold the format.
     fn report(&self) -> Result<(), Failure> {
         if self.unasked.is_empty() {

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
 
 use clap::Args;
 use coracle::client::{Change, ChangeKind, Changes, Client, Error, WatchSpec};
@@ -10,12 +9,17 @@ use coracle::client::{Change, ChangeKind, Changes, Client, Error, WatchSpec};
 use super::changes::Form;
 use super::cluster::{Cluster, block_on};
 use super::failure::Failure;
+use super::json::{AsJson, Object};
 use super::output::{UntilClosed, print};
+use super::paint::Paint;
+use super::typed::KeyForm;
 
 #[derive(Args, Debug)]
 pub struct WatchCommand {
     /// Watch the keys that begin with this; an empty prefix ("") means every key
     prefix: OsString,
+    #[command(flatten)]
+    key_form: KeyForm,
     /// Watch only the key that is PREFIX
     #[arg(long)]
     key: bool,
@@ -39,6 +43,8 @@ pub struct WatchCommand {
 pub struct HistoryCommand {
     key: OsString,
     #[command(flatten)]
+    key_form: KeyForm,
+    #[command(flatten)]
     form: Form,
     #[command(flatten)]
     cluster: Cluster,
@@ -49,6 +55,8 @@ pub struct CompactCommand {
     /// The oldest revision that can be read afterwards
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     revision: u64,
+    #[command(flatten)]
+    json: AsJson,
     #[command(flatten)]
     cluster: Cluster,
 }
@@ -67,7 +75,7 @@ impl WatchCommand {
             while let Some(told) = watch.next().await {
                 let told = told.map_err(|error| self.ended(error, Some(watch.revision())))?;
                 // All of a revision is written at once.
-                let written = output.write_all(&self.form.bytes(&told));
+                let written = output.write_all(&self.form.bytes(&told, Paint::of_stdout()));
                 if output.is_closed() {
                     break;
                 }
@@ -82,8 +90,8 @@ impl WatchCommand {
         })?
     }
 
-    fn spec(&self) -> Result<WatchSpec, Error> {
-        let prefix = self.prefix.as_bytes();
+    fn spec(&self) -> Result<WatchSpec, Failure> {
+        let prefix = self.key_form.bytes(&self.prefix)?;
         let spec = if self.key { WatchSpec::key(prefix)? } else { WatchSpec::prefix(prefix)? };
         let spec = if self.prev { spec.with_previous() } else { spec };
         Ok(match self.from {
@@ -111,12 +119,13 @@ impl WatchCommand {
 impl HistoryCommand {
     /// Prints the values that the key has had, and its ends, as far back as they are kept.
     pub fn run(self) -> Result<(), Failure> {
-        let key = self.key.as_bytes();
-        let kept = self.cluster.ask(async |client| history(client, key).await)?;
+        let key = self.key_form.bytes(&self.key)?;
+        let kept = self.cluster.ask(async |client| history(client, &key).await)?;
+        let paint = Paint::of_stdout();
         if kept.is_empty() {
             return Err(Error::NotFound.into());
         }
-        print(&kept.iter().flat_map(|changes| self.form.bytes(changes)).collect::<Vec<u8>>())
+        print(&kept.iter().flat_map(|changes| self.form.bytes(changes, paint)).collect::<Vec<u8>>())
     }
 }
 
@@ -125,7 +134,8 @@ impl CompactCommand {
     /// read now.
     pub fn run(self) -> Result<(), Failure> {
         let oldest = self.cluster.ask(async |client| client.compact(self.revision).await)?;
-        print(format!("{oldest}\n").as_bytes())
+        let object = || Object::new().raw("compacted_revision", oldest);
+        self.json.print(object, || format!("{oldest}\n"))
     }
 }
 

@@ -97,15 +97,28 @@ pub(super) fn advice(table: &str, key: &str) -> String {
         Some((other, _)) => return format!("it belongs into {other}"),
         None => {}
     }
-    let plain = |key: &str| key.to_ascii_lowercase().replace('-', "_");
     let keys = keys_of(table);
-    let nearest = keys
-        .iter()
-        .map(|known| (strsim::jaro_winkler(known, &plain(key)), *known))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(likeness, _)| *likeness >= LIKENESS_MIN);
-    match nearest {
-        Some((_, known)) => format!("did you mean {known}?"),
-        None => format!("the keys are {}", keys.join(", ")),
+    let here = nearest(key, keys);
+    let elsewhere = TABLES.iter().filter_map(|(other, keys)| Some((nearest(key, keys)?, *other)));
+    let elsewhere = elsewhere.max_by(|(a, _), (b, _)| a.0.total_cmp(&b.0));
+    match (here, elsewhere) {
+        (here, Some(((likeness, known), other)))
+            if here.is_none_or(|(least, _)| least < likeness) =>
+        {
+            match other {
+                "" => format!("did you mean {known}, which belongs to the beginning of the file?"),
+                other => format!("did you mean {known}, which belongs into {other}?"),
+            }
+        }
+        (Some((_, known)), _) => format!("did you mean {known}?"),
+        (None, _) => format!("the keys are {}", keys.join(", ")),
     }
+}
+
+/// The key that is most like another one, and how much; none when no key is.
+fn nearest(key: &str, keys: &[&'static str]) -> Option<(f64, &'static str)> {
+    let plain = key.to_ascii_lowercase().replace('-', "_");
+    let alike = keys.iter().map(|known| (strsim::jaro_winkler(known, &plain), *known));
+    let nearest = alike.max_by(|a, b| a.0.total_cmp(&b.0));
+    nearest.filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
 }

@@ -251,6 +251,16 @@ fn an_unknown_key_is_reported_before_anything_else_in_every_table() {
         "servers.toml: [limits] tick_ms is not a key of this table: it belongs into [raft]",
     );
     refused(
+        "[limits]\nelection_timout_ms = 1",
+        "servers.toml: [limits] election_timout_ms is not a key of this table: did you mean \
+         election_timeout_ms, which belongs into [raft]?",
+    );
+    refused(
+        "[raft]\ndata_dri = 1",
+        "servers.toml: [raft] data_dri is not a key of this table: did you mean data_dir, which \
+         belongs to the beginning of the file?",
+    );
+    refused(
         "[limts]\nx = 1",
         "servers.toml: limts is not a key of this table: did you mean limits?",
     );

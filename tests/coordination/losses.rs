@@ -177,3 +177,24 @@ fn a_holder_that_stood_still_kills_its_command_when_it_goes_on() {
         cluster.wait_for("the end of the process", || (!is_alive(process)).then_some(()));
     }
 }
+
+#[test]
+fn a_release_that_no_server_hears_is_told_and_is_no_failure() {
+    let mut cluster = three_servers();
+    let script = "echo runs; while [ ! -e go ]; do sleep 0.02; done";
+    let holder = lock(&cluster, "600", script);
+    assert_eq!(holder.line(), "runs");
+    let leader = Running::start(&cluster, &["elect", "e", "me", "--seconds", "600"], &[]);
+    leader.line();
+    cluster.ids().into_iter().for_each(|id| cluster.kill(id));
+    fs::write(directory(&cluster).join("go"), "").unwrap();
+    signal(leader.pid().into(), "TERM");
+    for (process, sentence) in [
+        (holder, "coracle: the lock is released when its time is over: "),
+        (leader, "coracle: the leadership ends when its time is over: "),
+    ] {
+        let (code, _, said) = process.end();
+        assert_eq!(code, 0, "{said}");
+        assert!(said.starts_with(sentence), "{said}");
+    }
+}

@@ -13,7 +13,7 @@ fn a_script_is_executed_as_a_whole_or_not_at_all() {
                   delete gone\ndelete absent\nget a\ngetm b\nget absent\n";
     let told = done_with_input(&cluster, &["txn"], script, 0);
     let expected = "committed 4\nstored a 4\nstored b 4\ndeleted gone\nabsent absent\n\
-                    value a 9\ntwo words\nvalue b 4 0 2\n\0\n\nabsent absent\n";
+                    value a 9\ntwo words\nvalue b 4 0 2\n\"\\x00\\n\"\nabsent absent\n";
     assert_eq!(told, expected);
 
     // The same once more: the first check does not hold, and nothing is changed.

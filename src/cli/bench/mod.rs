@@ -21,7 +21,6 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, value_parser};
-use coracle::config::Settings;
 use futures_util::future::join_all;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::{sleep, timeout};
@@ -31,14 +30,12 @@ use self::connection::{Beats, Client, Run, slow_count};
 use self::report::Recorder;
 use self::schedule::Schedule;
 use self::workload::{Distribution, Workload};
-use crate::cli::cluster::{ConfigFile, block_on};
+use crate::cli::cluster::{Cluster, block_on};
 use crate::cli::failure::{Failure, usage};
 use crate::cli::output::{LoadBar, print};
 
 #[derive(Args, Debug)]
 pub struct BenchCommand {
-    #[command(flatten)]
-    file: ConfigFile,
     #[command(flatten)]
     shape: LoadShape,
     /// Time to measure
@@ -50,9 +47,6 @@ pub struct BenchCommand {
     /// Time to load it before
     #[arg(long, value_name = "S", default_value_t = 0.0, value_parser = seconds)]
     warmup_s: f64,
-    /// Maximum time to look for a leader
-    #[arg(long, value_name = "MS", default_value_t = 10_000)]
-    timeout_ms: u64,
     /// A server that owes an answer and says nothing for so long is given up for the next
     #[arg(
         long,
@@ -73,6 +67,8 @@ pub struct BenchCommand {
     /// Measure the time of a sync and of a round trip instead, with a file in DIR
     #[arg(long, value_name = "DIR", hide = true)]
     floor: Option<PathBuf>,
+    #[command(flatten)]
+    cluster: Cluster<10_000, 1_000>,
 }
 
 /// The connections of a load, and the commands that they send.
@@ -157,23 +153,21 @@ impl BenchCommand {
                 chart_input::draw(&std::io::read_to_string(std::io::stdin())?)?,
             )?);
         }
-        let settings = self.file.load()?;
         // Checked before the load, which may be long.
         allow_files(self.shape.clients + OTHER_FILES)?;
         if let Some(plot) = &self.plot {
             fs::write(plot, "").map_err(|error| usage(format!("{}: {error}", plot.display())))?;
         }
-        let recorder = block_on(self.load(&settings))??;
+        let recorder = block_on(self.load())??;
         if let Some(plot) = &self.plot {
             fs::write(plot, self.chart_of(&recorder).svg())?;
         }
         print(if self.json { recorder.json() } else { recorder.text() }.as_bytes())
     }
 
-    async fn load(&self, settings: &Settings) -> Result<Recorder, Failure> {
+    async fn load(&self) -> Result<Recorder, Failure> {
         let progress = LoadBar::new();
-        let servers: Vec<String> =
-            settings.servers.values().map(|server| server.client_address()).collect();
+        let servers = self.cluster.roster().await?.addresses();
         let value_bytes = self.shape.value_bytes as usize;
         let workload = Workload::new(
             self.shape.keys,
@@ -181,8 +175,9 @@ impl BenchCommand {
             value_bytes,
             self.shape.read_percent,
         );
-        let patience = Duration::from_millis(self.timeout_ms);
-        let leader = timeout(patience, warmup::find_ready_leader(&servers, &workload, &progress))
+        let patience = self.cluster.patience();
+        let look = warmup::find_ready_leader(&servers, patience, &workload, &progress);
+        let leader = timeout(self.cluster.timeout(), look)
             .await
             .map_err(|_| unavailable("no server says that it leads, and takes commands"))?;
         let run = Run {

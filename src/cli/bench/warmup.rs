@@ -15,16 +15,15 @@ use crate::cli::output::LoadBar;
 
 /// The pause between two looks for a leader.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
-/// Maximum time for the status of one server.
-const STATUS_PATIENCE: Duration = Duration::from_secs(1);
 /// Number of bytes in flight while the keys are written.
 const FILL_BYTES: usize = 64 * 1024;
 
-/// Asks all servers until one says that it leads, and returns its address.
-async fn find_leader(servers: &[String]) -> String {
+/// Asks all servers until one says that it leads, and returns its address. One answer is waited
+/// for no longer than `patience`.
+async fn find_leader(servers: &[String], patience: Duration) -> String {
     loop {
         let asked = servers.iter().map(async |address| {
-            let status = status_of(address, STATUS_PATIENCE).await.ok()?;
+            let status = status_of(address, patience).await.ok()?;
             let leads = status.get("role") == Some("leader");
             leads.then(|| (status.number("term"), address.clone()))
         });
@@ -36,15 +35,17 @@ async fn find_leader(servers: &[String]) -> String {
     }
 }
 
-/// The address of a leader that has the keys, if any are to be read.
+/// The address of a leader that has the keys, if any are to be read. One answer is waited for no
+/// longer than `patience`.
 pub async fn find_ready_leader(
     servers: &[String],
+    patience: Duration,
     workload: &Workload,
     progress: &LoadBar,
 ) -> String {
     loop {
         progress.waiting("looking for a leader");
-        let leader = find_leader(servers).await;
+        let leader = find_leader(servers, patience).await;
         // The writes fail when the leader has just lost its leadership.
         if !workload.has_reads() || fill(&leader, workload, progress).await.is_ok() {
             return leader;

@@ -1,6 +1,10 @@
 use super::*;
 use coracle::client::Previous;
 
+fn form(json: bool) -> Form {
+    Form { json: AsJson { json } }
+}
+
 fn changes() -> Changes {
     let previous = |version, value: &[u8]| Some(Previous { version, value: value.to_vec() });
     let set = ChangeKind::Set { value: b"two\nlines".to_vec(), exptime: 9 };
@@ -16,10 +20,13 @@ fn changes() -> Changes {
 }
 
 #[test]
-fn a_change_is_a_line_and_its_value_is_told_by_its_size() {
-    let expected: &[u8] = b"prev a 3 3\none\nset a 7 9 9\ntwo\nlines\n\
-                            prev b 4 2\n\xff\0\ndeleted b 7\nexpired c\" 7\n";
-    assert_eq!(Form { json: false }.bytes(&changes()), expected);
+fn a_change_is_a_line_and_its_value_another_whatever_bytes_it_has() {
+    let expected = "prev a 3 3\none\nset a 7 9 9\n\"two\\nlines\"\n\
+                    prev b 4 2\n\"\\xff\\x00\"\ndeleted b 7\nexpired c\" 7\n";
+    assert_eq!(
+        String::from_utf8(form(false).bytes(&changes(), Paint::default())).unwrap(),
+        expected
+    );
 }
 
 #[test]
@@ -35,12 +42,15 @@ fn a_change_is_an_object_whatever_bytes_its_value_has() {
         "\n",
     ];
     let expected = expected.concat();
-    assert_eq!(String::from_utf8(Form { json: true }.bytes(&changes())).unwrap(), expected);
+    assert_eq!(
+        String::from_utf8(form(true).bytes(&changes(), Paint::default())).unwrap(),
+        expected
+    );
 }
 
 #[test]
 fn a_note_of_progress_prints_nothing() {
     let note = Changes { revision: 9, changes: vec![] };
-    assert!(Form { json: true }.bytes(&note).is_empty());
-    assert!(Form { json: false }.bytes(&note).is_empty());
+    assert!(form(true).bytes(&note, Paint::default()).is_empty());
+    assert!(form(false).bytes(&note, Paint::default()).is_empty());
 }

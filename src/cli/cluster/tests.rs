@@ -1,3 +1,5 @@
+use clap::Parser;
+
 use super::*;
 
 #[test]
@@ -16,10 +18,15 @@ fn a_server_is_named_by_its_id_or_by_an_address() {
 
 #[test]
 fn servers_that_are_named_are_asked_without_a_file() {
-    let file = || ConfigFile { config: "/no/such/servers.toml".into() };
+    #[derive(clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        entrance: Entrance,
+    }
     let entrance = |server: &[&str]| {
-        let server = server.iter().map(|text| text.parse().unwrap()).collect();
-        Entrance { file: file(), server }.addresses()
+        let file = ["command", "--config", "/no/such/servers.toml"];
+        let servers = server.iter().flat_map(|server| ["--server", server]);
+        Command::parse_from(file.into_iter().chain(servers)).entrance.addresses()
     };
     assert_eq!(entrance(&["h:1", "[::1]:2"]).unwrap(), ["h:1", "[::1]:2"]);
     assert!(matches!(entrance(&["3"]), Err(Failure::Usage(_))));

@@ -18,16 +18,15 @@ mod manifest;
 mod settings;
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use clap::{Args, Subcommand};
-use coracle::config::Settings;
-
-use super::cluster::{ConfigFile, block_on};
+use super::cluster::{Cluster, block_on};
 use super::failure::Failure;
-use super::output::print;
-use super::survey::{Target, hear_all, listed};
+use super::json::{AsJson, Object};
+use super::roster::Roster;
+use super::survey::{Target, hear_all};
 use super::text::plural;
+use clap::{Args, Subcommand};
 use manifest::{Manifest, Part};
 
 /// The end of the help.
@@ -45,8 +44,6 @@ pub enum DebugCommand {
 
 #[derive(Args, Debug)]
 pub struct BundleCommand {
-    #[command(flatten)]
-    file: ConfigFile,
     /// The archive to write, which must not exist; by default coracle-debug-SECONDS.tar.gz in the
     /// current directory
     #[arg(long, value_name = "FILE")]
@@ -54,6 +51,10 @@ pub struct BundleCommand {
     /// A log file whose end is put in. May be there several times
     #[arg(long, value_name = "FILE")]
     log: Vec<PathBuf>,
+    #[command(flatten)]
+    json: AsJson,
+    #[command(flatten)]
+    cluster: Cluster<3_000, 3_000>,
 }
 
 impl DebugCommand {
@@ -69,16 +70,16 @@ impl BundleCommand {
     /// Writes the archive. A part that cannot be had is a line of its manifest. Fails when the file
     /// exists or cannot be written.
     fn run(self) -> Result<(), Failure> {
-        let settings = self.file.load()?;
+        let roster = block_on(self.cluster.roster())??;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let default = || format!("coracle-debug-{}.tar.gz", since.as_secs()).into();
         let path = self.output.clone().unwrap_or_else(default);
         // The file comes first: whoever has gathered everything must be able to write it.
         let file = archive::create(&path)?;
-        let parts = block_on(gather(&settings, &self.log));
+        let parts = block_on(gather(&roster, self.cluster.patience(), &self.log));
         let made_at_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         let written = parts.and_then(|parts| {
-            let manifest = Manifest { cluster: settings.cluster.clone(), made_at_ms, parts };
+            let manifest = Manifest { cluster: roster.name, made_at_ms, parts };
             archive::write(file, &manifest)?;
             Ok(manifest)
         });
@@ -90,7 +91,11 @@ impl BundleCommand {
                     0 => String::new(),
                     _ => format!("; {missing} {parts} could not be had: manifest.json says why"),
                 };
-                print(format!("{} is written{told}\n", path.display()).as_bytes())
+                let file = path.display().to_string();
+                self.json.print(
+                    || Object::new().text("file", &file).raw("manifest", manifest.json()),
+                    || format!("{file} is written{told}\n"),
+                )
             }
             Err(error) => {
                 archive::remove(&path);
@@ -101,12 +106,12 @@ impl BundleCommand {
 }
 
 /// Gathers all parts.
-async fn gather(settings: &Settings, logs: &[PathBuf]) -> Vec<Part> {
-    let mut parts = vec![settings::part(&settings.path)];
+async fn gather(roster: &Roster, patience: Duration, logs: &[PathBuf]) -> Vec<Part> {
+    let mut parts = vec![settings::part(roster.file.as_deref())];
     // Members that have been added are in no servers.toml.
-    let heard = hear_all(&listed(settings), collect::PATIENCE).await;
+    let heard = hear_all(&roster.targets, patience).await;
     let targets: Vec<Target> = heard.into_iter().map(|heard| heard.target).collect();
-    parts.extend(collect::collect(&targets).await);
+    parts.extend(collect::collect(&targets, patience).await);
     parts.extend(logs.iter().enumerate().map(|(number, path)| logs::part(number + 1, path)));
     parts
 }

@@ -70,13 +70,16 @@ const TOLD: &[(&str, &[&str])] = &[
     ("upgrade", &["raise_after_s"]),
 ];
 
-/// The part with the settings of a file.
-pub fn part(path: &Path) -> Part {
+/// The part with the settings of a file, if there is one.
+pub fn part(path: Option<&Path>) -> Part {
     let read = |path: &Path| {
         let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
         told(&text)
     };
-    let content = read(path).map_err(|reason| format!("{}: {reason}", path.display()));
+    let content = match path {
+        Some(path) => read(path).map_err(|reason| format!("{}: {reason}", path.display())),
+        None => Err("the servers were named by addresses, and not by a file".into()),
+    };
     Part { name: "servers.toml".into(), content: content.map(String::into_bytes) }
 }
 

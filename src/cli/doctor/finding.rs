@@ -1,8 +1,10 @@
 //! The outcome of a check.
 
+use anstyle::Style;
 use coracle::types::NodeId;
 
 use super::super::json::{Object, json_list, json_text};
+use super::super::paint::{BAD, DOUBTFUL, GOOD, Paint};
 use super::super::text::{plural, shown};
 
 /// The weight of a finding.
@@ -22,6 +24,14 @@ impl Level {
             Level::Ok => "ok",
             Level::Warn => "warn",
             Level::Fail => "fail",
+        }
+    }
+
+    fn style(self) -> Style {
+        match self {
+            Level::Ok => GOOD,
+            Level::Warn => DOUBTFUL,
+            Level::Fail => BAD,
         }
     }
 }
@@ -97,13 +107,14 @@ impl Diagnosis {
     }
 
     /// A line for each finding, one for each advice, and their number.
-    pub fn text(&self) -> String {
+    pub fn text(&self, paint: Paint) -> String {
         let names: Vec<String> = self.findings.iter().map(Finding::name).collect();
         let width = names.iter().map(String::len).max().unwrap_or(0);
         let mut text = String::new();
         for (finding, name) in self.findings.iter().zip(names) {
-            let (level, said) = (finding.level.word(), shown(&finding.text));
-            text += &format!("{level:<4}  {name:<width$}  {said}\n");
+            let (level, said) = (finding.level, shown(&finding.text));
+            let word = paint.text(level.style(), &format!("{:<4}", level.word()));
+            text += &format!("{word}  {name:<width$}  {said}\n");
             if let Some(advice) = &finding.advice {
                 text += &format!("{:<4}  {:<width$}  -> {}\n", "", "", shown(advice));
             }

@@ -18,9 +18,11 @@ mod gather;
 use clap::Args;
 use coracle::types::NodeId;
 
-use super::cluster::{ConfigFile, block_on};
+use super::cluster::block_on;
+use super::endpoints::ConfigFile;
 use super::failure::Failure;
-use super::output::print;
+use super::json::AsJson;
+use super::paint::Paint;
 use finding::Diagnosis;
 
 #[derive(Args, Debug)]
@@ -30,9 +32,8 @@ pub struct DoctorCommand {
     /// The server whose files are on this machine; without it, each whose data directory is here
     #[arg(long, value_name = "N")]
     id: Option<u64>,
-    /// Print JSON for programs: one object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: AsJson,
 }
 
 impl DoctorCommand {
@@ -45,8 +46,7 @@ impl DoctorCommand {
         }
         let facts = block_on(gather::gather(settings, id))?;
         let diagnosis = checks::check(&facts);
-        let text = if self.json { diagnosis.json().line() } else { diagnosis.text() };
-        print(text.as_bytes())?;
+        self.json.print(|| diagnosis.json(), || diagnosis.text(Paint::of_stdout()))?;
         failure(&diagnosis).map_or(Ok(()), Err)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anstyle::Style;
 use coracle::client::status_of;
 use coracle::protocol::{
     CanLose, ChangeReport, MemberKind, MemberReport, MemberState, MembersReport,
@@ -12,7 +13,8 @@ use tokio::time::{Instant, sleep};
 use super::super::cluster::block_on;
 use super::super::failure::Failure;
 use super::super::json::{Object, json_list};
-use super::super::output::{print, table};
+use super::super::output::print;
+use super::super::paint::{BAD, DOUBTFUL, GOOD, PLAIN, Paint};
 use super::super::text::{grouped, plural, shown, time};
 use super::session::{Answer, Session, View, no_answer};
 
@@ -42,10 +44,11 @@ pub fn run(answer: &Answer) -> Result<(), Failure> {
         if answer.json {
             return Ok(json_views(&view));
         }
-        let Some(report) = view.leading().cloned() else { return Ok(views(&view)) };
+        let paint = Paint::of_stdout();
+        let Some(report) = view.leading().cloned() else { return Ok(views(&view, paint)) };
         let (report, earlier) = second_look(&mut session, report).await;
         let waits_for = next_format_waits(&report).await;
-        let mut text = table(&rows(&report, earlier.as_ref()));
+        let mut text = paint.table(&rows(&report, earlier.as_ref()), style);
         text += &sentences(&report, waits_for.as_deref());
         Ok(text)
     })?;
@@ -96,6 +99,16 @@ fn rows(report: &MembersReport, earlier: Option<&Earlier>) -> Vec<[String; 8]> {
         ]
     }));
     rows
+}
+
+/// The style of a row.
+fn style([_, _, state, ..]: &[String; 8]) -> Style {
+    match state.as_str() {
+        "leader" => GOOD,
+        "unseen" => BAD,
+        "catching" | "rejoining" | "draining" => DOUBTFUL,
+        _ => PLAIN,
+    }
 }
 
 /// The cell of a fact that nobody has told.
@@ -195,7 +208,7 @@ pub fn is_between(member: &MemberReport) -> bool {
 
 /// The tables of all servers that answered, when none of them leads. Servers that know the same
 /// have one table.
-fn views(view: &View) -> String {
+fn views(view: &View, paint: Paint) -> String {
     let mut groups: Vec<(Vec<String>, MembersReport)> = Vec::new();
     for report in &view.reports {
         let id = report.not_leading.map_or("-".into(), |id| id.to_string());
@@ -214,7 +227,7 @@ fn views(view: &View) -> String {
         let knows = if ids.len() == 1 { "knows" } else { "know" };
         let ids = ids.join(", ");
         text += &format!("As {servers} {ids} {knows} it (entry {}, {committed}):\n", report.index);
-        text += &table(&rows(report, None));
+        text += &paint.table(&rows(report, None), style);
         text += &sentences(report, None);
     }
     text

@@ -10,10 +10,9 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::super::cluster::{Entrance, Target};
+use super::super::endpoints::HEADING;
 use super::super::failure::Failure;
 
-/// Maximum time to wait for one server's answer.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 /// Maximum time to look for a leader, unless the command line says another.
 pub const LEADER_PATIENCE: Duration = Duration::from_secs(10);
 /// Time for which a leader is asked again that needs a moment, because it is new, say.
@@ -30,8 +29,14 @@ pub struct Answer {
     pub entrance: Entrance,
     /// Wait no longer than this; a change goes on all the same. Without this option a change is
     /// waited for until it ends, a leader for 10 seconds, and any other answer for 2
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub timeout: Option<Duration>,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = HEADING)]
+    timeout: Option<Duration>,
+    /// The same in milliseconds, as other commands have it
+    #[arg(long, value_name = "MS", conflicts_with = "timeout", help_heading = HEADING)]
+    timeout_ms: Option<u64>,
+    /// Maximum time to wait for one server; then another one is tried, or the same one again
+    #[arg(long, value_name = "MS", default_value_t = 2_000, help_heading = HEADING)]
+    try_timeout_ms: u64,
     /// Print JSON for programs: one object on a line. `member list` prints one for each server that
     /// answered when no leader did
     #[arg(long)]
@@ -46,6 +51,8 @@ pub struct Session {
     leader: Option<String>,
     /// Maximum time to wait, when the person has said one.
     timeout: Option<Duration>,
+    /// Maximum time to wait for one server.
+    try_timeout: Duration,
     /// True when the answer is wanted as JSON.
     pub is_json: bool,
 }
@@ -62,12 +69,14 @@ pub struct View {
 impl Session {
     pub fn new(answer: &Answer) -> Result<Session, Failure> {
         let addresses = answer.entrance.addresses()?;
-        Ok(Session { addresses, leader: None, timeout: answer.timeout, is_json: answer.json })
+        let timeout = answer.timeout.or(answer.timeout_ms.map(Duration::from_millis));
+        let try_timeout = Duration::from_millis(answer.try_timeout_ms);
+        Ok(Session { addresses, leader: None, timeout, try_timeout, is_json: answer.json })
     }
 
     /// Maximum time to wait for the answer of one server.
     fn answer_patience(&self) -> Duration {
-        self.timeout.map_or(ANSWER_PATIENCE, |timeout| timeout.min(ANSWER_PATIENCE))
+        self.timeout.map_or(self.try_timeout, |timeout| timeout.min(self.try_timeout))
     }
 
     /// Maximum time to look for a leader.
@@ -172,7 +181,7 @@ impl Session {
                 Err(error) => Err(error),
             };
             match answer {
-                Err(error) if may_try_again(&error, start.elapsed()) => {
+                Err(error) if self.may_try_again(&error, start.elapsed()) => {
                     is_lost |= matches!(error, Error::Unknown { .. });
                     sleep(PAUSE).await;
                 }
@@ -212,9 +221,18 @@ impl Session {
         if self.leader.is_none() {
             self.view().await;
         }
-        let options = Options { deadline: self.patience(), ..Options::default() };
+        let (deadline, try_timeout) = (self.patience(), self.try_timeout);
+        let options = Options { deadline, try_timeout, ..Options::default() };
         let leader = self.leader.iter().cloned();
         Client::connect(leader.chain(self.addresses.iter().cloned()), options).await
+    }
+
+    /// True when a change is to be asked for again, after so much time.
+    fn may_try_again(&self, error: &Error, elapsed: Duration) -> bool {
+        match error {
+            Error::Unknown { .. } => elapsed < self.try_timeout,
+            error => is_of_a_moment(error) && elapsed < MOMENT,
+        }
     }
 
     fn learn(&mut self, address: &str, report: &MembersReport) {
@@ -239,14 +257,6 @@ const OF_A_MOMENT: [&str; 3] = [
     "has not answered this leader yet",
     "try again in a second",
 ];
-
-/// True when a change is to be asked for again, after so much time.
-fn may_try_again(error: &Error, elapsed: Duration) -> bool {
-    match error {
-        Error::Unknown { .. } => elapsed < ANSWER_PATIENCE,
-        error => is_of_a_moment(error) && elapsed < MOMENT,
-    }
-}
 
 /// True of a refusal that is probably over in a moment.
 fn is_of_a_moment(error: &Error) -> bool {

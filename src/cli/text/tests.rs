@@ -34,3 +34,21 @@ fn bytes_are_told_in_the_unit_that_leaves_few_digits() {
         assert_eq!(bytes(number), said);
     }
 }
+
+#[test]
+fn bytes_that_could_be_misread_stand_between_double_quotes() {
+    for (bytes, said) in [
+        (&b"plain words"[..], "plain words"),
+        ("caf\u{e9} \\n 'x'".as_bytes(), "caf\u{e9} \\n 'x'"),
+        (b"", r#""""#),
+        (b" a", r#"" a""#),
+        (b"a ", r#""a ""#),
+        (b"a\"b", "a\"b"),
+        (b"\"a\"", r#""\"a\"""#),
+        (b"two\nlines\r\n\t\\", r#""two\nlines\r\n\t\\""#),
+        (b"a\xff\0\x1bz", r#""a\xff\x00\x1bz""#),
+        ("\u{202e}\u{e9}".as_bytes(), "\"\\xe2\\x80\\xae\u{e9}\""),
+    ] {
+        assert_eq!(quoted(bytes), said);
+    }
+}

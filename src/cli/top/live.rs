@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use coracle::config::Settings;
 use ratatui::{DefaultTerminal, try_init, try_restore};
 
 use super::super::failure::Failure;
-use super::super::survey::listed;
+use super::super::roster::Roster;
 use super::keys::{Key, Keys};
 use super::screen::{Wishes, draw};
 use super::view::View;
@@ -20,11 +19,11 @@ const LOOK: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// When the terminal does not do what it is told.
-pub fn run(settings: &Settings) -> Result<(), Failure> {
-    let watcher = Watcher::start(listed(settings))?;
+pub fn run(roster: Roster, patience: Duration) -> Result<(), Failure> {
+    let watcher = Watcher::start(roster.targets.clone(), patience)?;
     let keys = Keys::read()?;
     let mut terminal = try_init().inspect_err(|_| put_back())?;
-    let result = show(&mut terminal, &settings.cluster, &watcher, &keys);
+    let result = show(&mut terminal, &roster, &watcher, &keys);
     if terminal.show_cursor().is_err() {
         // The terminal is gone. When it is dropped it would complain of that, to itself.
         std::mem::forget(terminal);
@@ -40,15 +39,15 @@ fn put_back() {
 
 fn show(
     terminal: &mut DefaultTerminal,
-    cluster: &str,
+    roster: &Roster,
     watcher: &Watcher,
     keys: &Keys,
 ) -> Result<(), Failure> {
     let mut wishes = Wishes::default();
-    let mut view = View::new(cluster, &watcher.heard());
+    let mut view = View::of(roster, &watcher.heard());
     while !watcher.is_ended() {
         if !wishes.is_paused {
-            view = View::new(cluster, &watcher.heard());
+            view = View::of(roster, &watcher.heard());
         }
         terminal.draw(|frame| draw(frame, &view, wishes))?;
         match keys.next(LOOK) {

@@ -7,6 +7,7 @@ use coracle::types::NodeId;
 use serde_json::Value;
 
 use super::super::member::list::{member_of, tolerance};
+use super::super::roster::{Roster, WITHOUT_FILE};
 use super::super::survey::{Heard, leading};
 use super::super::text::{plural, shown};
 use super::column::Column;
@@ -44,6 +45,15 @@ pub struct View {
 }
 
 impl View {
+    /// The view that these answers make, of servers that were found in this way.
+    pub fn of(roster: &Roster, heard: &[Heard]) -> View {
+        let mut view = View::new(&roster.name, heard);
+        if roster.file.is_none() {
+            view.notes.push(WITHOUT_FILE.into());
+        }
+        view
+    }
+
     /// The view that these answers make.
     pub fn new(cluster: &str, heard: &[Heard]) -> View {
         let members = leading(heard);

@@ -18,9 +18,6 @@ use super::super::survey::{Heard, Target, hear, unlisted};
 
 /// The time between two questions to a server.
 pub const INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum time to wait for one answer. A server that gives none is shown as down within two
-/// seconds: one that has just answered is asked again after a second.
-pub const PATIENCE: Duration = Duration::from_millis(700);
 
 /// The last answers of each server, which a thread of its own renews. It ends when this is dropped.
 pub struct Watcher {
@@ -36,11 +33,12 @@ struct Shared {
 }
 
 impl Watcher {
-    /// Begins to ask these servers, and the members that they name, each once a second.
+    /// Begins to ask these servers, and the members that they name, each once a second. An answer
+    /// is waited for no longer than `patience`.
     ///
     /// # Errors
     /// When the system has no thread or no descriptor for it.
-    pub fn start(targets: Vec<Target>) -> Result<Watcher, Failure> {
+    pub fn start(targets: Vec<Target>, patience: Duration) -> Result<Watcher, Failure> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let shared = Arc::new(Shared { heard: Mutex::default(), end: Notify::new() });
         let context = runtime.enter();
@@ -48,7 +46,7 @@ impl Watcher {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         drop(context);
-        let watch = watch(Arc::clone(&shared), targets);
+        let watch = watch(Arc::clone(&shared), targets, patience);
         let ended = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("watcher".into()).spawn(move || {
             runtime.block_on(async move {
@@ -92,10 +90,10 @@ impl Shared {
 }
 
 /// Asks these servers, and those that become known, for ever.
-async fn watch(shared: Arc<Shared>, targets: Vec<Target>) {
+async fn watch(shared: Arc<Shared>, targets: Vec<Target>, patience: Duration) {
     let mut tasks = JoinSet::new();
     for target in targets {
-        tasks.spawn(keep_asking(Arc::clone(&shared), target));
+        tasks.spawn(keep_asking(Arc::clone(&shared), target, patience));
     }
     let mut ticks = interval(INTERVAL);
     loop {
@@ -103,19 +101,19 @@ async fn watch(shared: Arc<Shared>, targets: Vec<Target>) {
         let heard: Vec<Heard> = shared.heard().values().cloned().collect();
         for target in unlisted(&heard) {
             // It is known from now on, and not asked by two tasks.
-            let first = hear(target.clone(), PATIENCE).await;
+            let first = hear(target.clone(), patience).await;
             shared.heard().insert(target.id, first);
-            tasks.spawn(keep_asking(Arc::clone(&shared), target));
+            tasks.spawn(keep_asking(Arc::clone(&shared), target, patience));
         }
     }
 }
 
-async fn keep_asking(shared: Arc<Shared>, target: Target) {
+async fn keep_asking(shared: Arc<Shared>, target: Target, patience: Duration) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let heard = hear(target.clone(), PATIENCE).await;
+        let heard = hear(target.clone(), patience).await;
         shared.heard().insert(target.id, heard);
     }
 }

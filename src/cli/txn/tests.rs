@@ -1,4 +1,5 @@
 use coracle::client::Item;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -26,8 +27,8 @@ fn committed() -> Committed {
 
 #[test]
 fn each_command_but_the_checks_has_its_line() {
-    let expected: &[u8] = b"committed 7\nstored a 7\ndeleted b\nabsent c\nvalue d 1\n\xff\n\
-                            absent e\nvalue f 4 9 3\nx\ny\nabsent g\ncompacted h 5\n";
+    let expected = "committed 7\nstored a 7\ndeleted b\nabsent c\nvalue d 1\n\"\\xff\"\n\
+                    absent e\nvalue f 4 9 3\n\"x\\ny\"\nabsent g\ncompacted h 5\n";
     assert_eq!(text(&script(), &committed()), expected);
 }
 
@@ -53,4 +54,23 @@ fn an_aborted_transaction_says_which_check_did_not_hold() {
     let sentence = |version| aborted(b"k", version).to_string();
     assert_eq!(sentence(3), "nothing was executed: the version of k is 3");
     assert_eq!(sentence(0), "nothing was executed: k is absent");
+}
+
+proptest! {
+    #[test]
+    fn a_printed_value_is_one_line_and_a_script_reads_a_quoted_one_as_the_same_bytes(
+        bytes in prop_oneof![any::<Vec<u8>>(), any::<String>().prop_map(String::into_bytes)]
+    ) {
+        let printed = quoted(&bytes);
+        prop_assert!(printed.chars().all(crate::cli::text::is_harmless), "{}", printed);
+        if printed.starts_with('"') {
+            let script = Script::parse(format!("set k {printed}").as_bytes()).unwrap();
+            let Some(Step::Set { value, .. }) = script.answered().next() else {
+                panic!("{printed} is no value");
+            };
+            prop_assert_eq!(value, &bytes, "{}", printed);
+        } else {
+            prop_assert_eq!(printed.as_bytes(), &bytes[..]);
+        }
+    }
 }

@@ -12,6 +12,8 @@ use coracle::types::{FORMATS, Format, FormatRange};
 
 use super::view::{View, parse_range};
 use crate::cli::failure::{Failure, usage};
+use crate::cli::json::{AsJson, Object, json_list, json_text};
+use crate::cli::output::print;
 use crate::cli::text::named;
 
 /// A program that servers may run.
@@ -49,6 +51,42 @@ pub fn own_formats() -> String {
         let _ = writeln!(text, "format {} since {}: {adds}", row.format, row.since);
     }
     text
+}
+
+/// The same as JSON.
+pub fn own_formats_object() -> Object {
+    let known = FORMATS.iter().map(|row| {
+        let adds = json_list(row.adds.iter().map(|text| json_text(text)));
+        Object::new().raw("format", row.format).text("since", row.since).raw("adds", adds)
+    });
+    Object::new()
+        .text("version", env!("CARGO_PKG_VERSION"))
+        .text("formats", &FormatRange::OWN.to_string())
+        .raw("known", json_list(known))
+}
+
+impl Verdict {
+    /// Prints the answer, or fails with it. JSON is printed whatever the answer is.
+    ///
+    /// # Errors
+    /// When the answer is no, or is not known.
+    pub fn told(self, json: AsJson) -> Result<(), Failure> {
+        let (answer, sentence) = match &self {
+            Verdict::Yes(sentence) => ("yes", sentence),
+            Verdict::No(sentence) => ("no", sentence),
+            Verdict::Unknown(sentence) => ("unknown", sentence),
+        };
+        if json.is_wanted() {
+            let object = Object::new().text("answer", answer).text("sentence", sentence);
+            print(object.line().as_bytes())?;
+        }
+        match self {
+            Verdict::Yes(_) if json.is_wanted() => Ok(()),
+            Verdict::Yes(sentence) => print(format!("{sentence}\n").as_bytes()),
+            Verdict::No(sentence) => Err(Failure::No(sentence)),
+            Verdict::Unknown(sentence) => Err(Failure::Unavailable(sentence)),
+        }
+    }
 }
 
 impl Program {

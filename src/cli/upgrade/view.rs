@@ -5,12 +5,14 @@ use coracle::client::{Error, Status};
 use coracle::raft::RaiseWait;
 use coracle::types::{Format, FormatRange, NodeId};
 
+use super::super::json::{Object, json_list};
+use super::super::paint::{BAD, GOOD, PLAIN, Paint};
 use super::super::text::{named, shown};
 
 /// The servers of a cluster, each with what it answered.
 #[derive(Debug)]
 pub struct View {
-    /// All servers of servers.toml.
+    /// All servers.
     pub servers: Vec<ServerView>,
 }
 
@@ -105,6 +107,37 @@ impl View {
             }
         }));
         rows
+    }
+
+    /// The table of the servers.
+    pub fn table(&self, paint: Paint) -> String {
+        paint.table(&self.rows(), |[_, role, .., is_reachable]| {
+            match (role.as_str(), is_reachable.as_str()) {
+                (_, "no") => BAD,
+                ("leader", _) => GOOD,
+                _ => PLAIN,
+            }
+        })
+    }
+
+    /// The view as JSON.
+    pub fn json(&self) -> Object {
+        let server = |ServerView { id, facts }: &ServerView| {
+            let facts = facts.as_ref();
+            Object::new()
+                .raw("id", id)
+                .optional_text("role", facts.map(|facts| facts.role.as_str()))
+                .optional_text("version", facts.map(|facts| facts.version.as_str()))
+                .optional_text("reads_formats", facts.map(|it| it.reads.to_string()).as_deref())
+                .optional("format", facts.map(|facts| facts.format))
+                .optional("is_held", facts.map(|facts| facts.is_held))
+                .raw("is_reachable", facts.is_some())
+        };
+        let waits_for = self.leader().and_then(|(_, leader)| leader.waits_for.as_deref());
+        Object::new()
+            .optional("format", self.format())
+            .optional_text("next_format_waits_for", waits_for)
+            .raw("servers", json_list(self.servers.iter().map(server)))
     }
 
     /// The sentences below the table, each on a line of its own.

@@ -24,7 +24,7 @@ fn what_is_not_listed_is_left_out_wherever_it_stands() {
 fn a_file_that_is_none_is_not_quoted() {
     let error = told("password = hunter2 hunter2").unwrap_err();
     assert_eq!(error, "it is no TOML");
-    let part = part(Path::new("no/such/servers.toml"));
+    let part = part(Some(Path::new("no/such/servers.toml")));
     assert!(part.content.unwrap_err().starts_with("no/such/servers.toml: "));
 }
 

@@ -22,7 +22,7 @@ fail  ports of 2       nothing \\u{7}answers
 not checked: memory, because it is elsewhere
 1 ok, 1 warning, 1 failure
 ";
-    assert_eq!(diagnosis().text(), expected);
+    assert_eq!(diagnosis().text(Paint::default()), expected);
 }
 
 #[test]
