@@ -8,6 +8,7 @@ use std::io::Write;
 use clap::Args;
 use coracle::client::{Client, Item, Page};
 
+pub use self::range::asked_prefix;
 use self::range::{Place, Range};
 use super::cluster::{Cluster, block_on};
 use super::failure::Failure;

@@ -12,11 +12,13 @@ use super::failure::Failure;
 use super::json::{AsJson, Object};
 use super::output::{UntilClosed, print};
 use super::paint::Paint;
+use super::scan::asked_prefix;
 use super::typed::KeyForm;
 
 #[derive(Args, Debug)]
 pub struct WatchCommand {
-    /// Watch the keys that begin with this; an empty prefix ("") means every key
+    /// Watch the keys that begin with this, which is taken as it is, also *; an empty prefix ("")
+    /// means every key
     prefix: OsString,
     #[command(flatten)]
     key_form: KeyForm,
@@ -69,11 +71,14 @@ impl WatchCommand {
     pub fn run(self) -> Result<(), Failure> {
         block_on(async {
             let client = self.cluster.connect().await?;
-            let watch = client.watch(self.spec()?).await;
+            let prefix = self.key_form.bytes(&self.prefix)?;
+            let watch = client.watch(self.spec(&prefix)?).await;
             let mut watch = watch.map_err(|error| self.ended(error, None))?;
             let (mut output, mut printed) = (UntilClosed::default(), 0);
             while let Some(told) = watch.next().await {
-                let told = told.map_err(|error| self.ended(error, Some(watch.revision())))?;
+                let told = told.map_err(|error| self.ended(error, Some(watch.revision())));
+                let mut told = told?;
+                told.changes.retain(|change| change.key.starts_with(&prefix));
                 // All of a revision is written at once.
                 let written = output.write_all(&self.form.bytes(&told, Paint::of_stdout()));
                 if output.is_closed() {
@@ -90,9 +95,11 @@ impl WatchCommand {
         })?
     }
 
-    fn spec(&self) -> Result<WatchSpec, Failure> {
-        let prefix = self.key_form.bytes(&self.prefix)?;
-        let spec = if self.key { WatchSpec::key(prefix)? } else { WatchSpec::prefix(prefix)? };
+    fn spec(&self, prefix: &[u8]) -> Result<WatchSpec, Failure> {
+        let spec = match self.key {
+            true => WatchSpec::key(prefix)?,
+            false => WatchSpec::prefix(asked_prefix(prefix))?,
+        };
         let spec = if self.prev { spec.with_previous() } else { spec };
         Ok(match self.from {
             Some(revision) => spec.from(revision),

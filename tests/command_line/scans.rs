@@ -26,6 +26,9 @@ fn a_scan_takes_its_prefix_as_it_is_and_begins_where_it_is_told_to() {
     assert_eq!(keys(&["user/", "--from", "user/4", "--limit", "1"]), ["user/5"]);
     assert_eq!(keys(&["--from", "user/6"]), ["user/7", "v"]);
     assert_eq!(keys(&["--from", "w"]), Vec::<String>::new());
+    let stars = done_at(&address, &["watch", "*", "--from", "1", "--limit", "2"], 0);
+    let heads: Vec<&str> = stars.lines().step_by(2).map(|line| &line[..6]).collect();
+    assert_eq!(heads, ["set * ", "set *a"]);
     assert_eq!(done_at(&address, &["scan", "--count"], 0), "9\n");
     assert_eq!(done_at(&address, &["scan", "user/", "--count", "--json"], 0), "{\"count\":3}\n");
     assert_eq!(done_at(&address, &["scan", "*", "--count", "--limit", "1"], 0), "1\n");

@@ -24,6 +24,12 @@ const EVERY_KEY: &[u8] = b"*";
 /// told to take longer ones.
 const KEY_BYTES: usize = 250;
 
+/// The prefix to ask the servers for when keys with `prefix` are wanted. It may have others as
+/// well. Empty means every key.
+pub fn asked_prefix(prefix: &[u8]) -> &[u8] {
+    if prefix == EVERY_KEY { b"" } else { prefix }
+}
+
 impl Range {
     /// The keys that begin with a prefix, and do not come before `from`. Either may be empty.
     pub fn new(prefix: Vec<u8>, from: Vec<u8>) -> Range {
@@ -32,7 +38,7 @@ impl Range {
 
     /// The prefix to ask the servers for. Empty means every key.
     pub fn asked_prefix(&self) -> &[u8] {
-        if self.prefix == EVERY_KEY { b"" } else { &self.prefix }
+        asked_prefix(&self.prefix)
     }
 
     /// The key after which the servers are to begin: one before the range, and close to it. None
