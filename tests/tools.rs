@@ -1,4 +1,4 @@
-//! `coracle top`, `doctor` and `debug bundle` with real servers, of which some are dead.
+//! `coracle top`, `doctor`, `debug bundle` and the prompt with real servers, some of them dead.
 
 mod common;
 
@@ -6,6 +6,8 @@ mod common;
 mod tools {
     mod bundle;
     mod doctor;
+    mod prompt;
+    mod screen;
     mod terminal;
     mod top;
 

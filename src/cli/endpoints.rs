@@ -83,6 +83,20 @@ impl Endpoints {
     pub fn addresses(&self) -> Result<Vec<String>, Failure> {
         Ok(self.source()?.addresses())
     }
+
+    /// True when an option names the servers.
+    pub fn are_given(&self) -> bool {
+        self.config.is_some() || !self.endpoints.is_empty()
+    }
+
+    /// The value of the variable with which another command in this directory finds the cluster of
+    /// these options; `None` when there are no options, and it does so by itself.
+    ///
+    /// # Errors
+    /// As [`Endpoints::source`].
+    pub fn for_variable(&self) -> Result<Option<String>, Failure> {
+        self.are_given().then(|| Ok(self.addresses()?.join(","))).transpose()
+    }
 }
 
 impl Source {

@@ -27,6 +27,7 @@ mod logging;
 mod member;
 mod output;
 mod paint;
+mod prompt;
 mod recover;
 mod roster;
 mod scan;
@@ -40,6 +41,7 @@ mod txn;
 mod typed;
 mod upgrade;
 mod watch;
+mod words;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use coracle::config::Server;
@@ -49,14 +51,16 @@ use self::endpoints::ConfigFile;
 use self::failure::{Failure, exit_codes};
 use self::json::{AsJson, Object, json_list};
 
-/// A replicated key-value store.
+/// A replicated key-value store. Without a command, on a terminal, it is a prompt for commands
 #[derive(Debug, Parser)]
-#[command(name = "coracle", version, arg_required_else_help = true, after_help = exit_codes())]
+#[command(name = "coracle", version, after_help = exit_codes())]
 pub struct Cli {
     #[command(flatten)]
     color: colorchoice_clap::Color,
+    #[command(flatten)]
+    prompt: prompt::PromptOptions,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -140,14 +144,20 @@ impl Cli {
     /// Reads the command line of this process. Ends the process when it asks for help, or cannot be
     /// understood.
     pub fn from_command_line() -> Cli {
-        let matches = examples::add_to(Cli::command()).get_matches();
+        let program = examples::add_to(Cli::command());
+        // Without a terminal there is nobody for a prompt.
+        let needs_command = !prompt::is_wanted();
+        let program = program.subcommand_required(needs_command);
+        let matches = program.arg_required_else_help(needs_command).get_matches();
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 
     /// Does what the command line asks for.
     pub fn run(self) -> Result<(), Failure> {
         self.color.write_global();
-        match self.command {
+        let Some(command) = self.command else { return self.prompt.run(Cli::command()) };
+        self.prompt.refuse_before_command()?;
+        match command {
             Command::Serve(command) => command.run(),
             Command::Data(command) => command.run(),
             Command::Scan(command) => command.run(),

@@ -34,7 +34,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// The bytes as they stand between double quotes.
-fn escaped(bytes: &[u8]) -> String {
+pub fn escaped(bytes: &[u8]) -> String {
     let mut escaped = String::new();
     let by_number = |bytes: &[u8], escaped: &mut String| {
         for byte in bytes {

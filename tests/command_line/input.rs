@@ -65,3 +65,19 @@ fn bytes_that_are_no_text_come_from_a_file_from_standard_input_or_as_digits() {
     assert!(refused(&["get", "x", "--key-hex"]).contains("--key-hex: x: two hexadecimal"));
     assert!(refused(&["set", "a", "--file", "/no/such/file"]).contains("/no/such/file: "));
 }
+
+#[test]
+fn without_a_terminal_a_command_is_needed() {
+    for arguments in [&[][..], &["--endpoints", "127.0.0.1:1"]] {
+        let output = run_with(arguments, &[], b"get a\n");
+        assert_eq!(code(&output), 2, "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("Usage: coracle"), "{output:?}");
+    }
+}
+
+#[test]
+fn options_in_front_of_a_command_are_not_taken_for_those_of_the_command() {
+    let output = run_with(&["--endpoints", "127.0.0.1:1", "get", "a"], &[], b"");
+    assert!(said(&output, 2).contains("--endpoints and --config stand behind the command"));
+}

@@ -2,6 +2,8 @@
 
 use coracle::client::Transaction;
 
+use crate::cli::words::words;
+
 /// A transaction as it is written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
@@ -32,7 +34,8 @@ impl Script {
         let mut steps = Vec::new();
         for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let step = words(line).and_then(|words| step(&words));
+            let words = words(line).map_err(|error| error.to_string());
+            let step = words.and_then(|words| step(&words));
             let malformed = |reason| Malformed { line: number + 1, reason };
             steps.extend(step.map_err(malformed)?);
         }
@@ -136,86 +139,6 @@ fn number(word: &[u8], what: &str) -> Result<u64, String> {
     let digits = std::str::from_utf8(word).ok().filter(|word| !word.starts_with('+'));
     let number = digits.and_then(|digits| digits.parse().ok());
     number.ok_or_else(|| format!("{} is not {what}", String::from_utf8_lossy(word)))
-}
-
-/// The words of a line; none of an empty line and of a comment.
-fn words(line: &[u8]) -> Result<Vec<Vec<u8>>, String> {
-    let mut words = Vec::new();
-    let mut rest = line.trim_ascii();
-    if rest.starts_with(b"#") {
-        return Ok(words);
-    }
-    while !rest.is_empty() {
-        let (word, behind) = first_word(rest)?;
-        words.push(word);
-        rest = behind.trim_ascii_start();
-    }
-    Ok(words)
-}
-
-/// The first word of a line that begins with it, and what is behind.
-fn first_word(line: &[u8]) -> Result<(Vec<u8>, &[u8]), String> {
-    let mut word = Vec::new();
-    let mut rest = line;
-    while let Some((byte, behind)) = rest.split_first() {
-        match byte {
-            b' ' | b'\t' => break,
-            b'\'' => {
-                let end = behind.iter().position(|byte| *byte == b'\'');
-                let end = end.ok_or("a single quote has no end")?;
-                word.extend(&behind[..end]);
-                rest = &behind[end + 1..];
-            }
-            b'"' => rest = double_quoted(behind, &mut word)?,
-            byte => {
-                word.push(*byte);
-                rest = behind;
-            }
-        }
-    }
-    Ok((word, rest))
-}
-
-/// Takes what stands between double quotes, whose first one is behind us; returns the rest.
-fn double_quoted<'a>(text: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], String> {
-    let mut rest = text;
-    loop {
-        let (byte, behind) = rest.split_first().ok_or("a double quote has no end")?;
-        rest = behind;
-        match byte {
-            b'"' => return Ok(rest),
-            b'\\' => {
-                let (escaped, behind) = rest.split_first().ok_or("a double quote has no end")?;
-                rest = behind;
-                word.push(match escaped {
-                    b'n' => b'\n',
-                    b't' => b'\t',
-                    b'r' => b'\r',
-                    b'\\' | b'"' => *escaped,
-                    b'x' => {
-                        let (digits, behind) = rest
-                            .split_at_checked(2)
-                            .ok_or("\\x is followed by two hexadecimal digits")?;
-                        rest = behind;
-                        hexadecimal(digits)?
-                    }
-                    other => {
-                        let other = char::from(*other).escape_default();
-                        return Err(format!("\\{other} is unknown between double quotes"));
-                    }
-                });
-            }
-            byte => word.push(*byte),
-        }
-    }
-}
-
-fn hexadecimal(digits: &[u8]) -> Result<u8, String> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).map(|digit| digit as u8);
-    match digits.iter().map(digit).collect::<Option<Vec<u8>>>().as_deref() {
-        Some([high, low]) => Ok(16 * high + low),
-        _ => Err("\\x is followed by two hexadecimal digits".into()),
-    }
 }
 
 #[cfg(test)]
