@@ -166,6 +166,16 @@ const EXAMPLES: &[Example] = &[
         "coracle snapshot restore backup --config new/servers.toml --all",
     ),
     example(
+        "export",
+        "Write the keys that begin with user/ into the file users.jsonl.",
+        "coracle export user/ --output users.jsonl",
+    ),
+    example(
+        "import",
+        "Write the keys of the file users.jsonl into the cluster.",
+        "coracle import users.jsonl",
+    ),
+    example(
         "recover",
         "Print what is left in the directories of two stopped servers.",
         "coracle recover plan data/1 data/4",

@@ -75,6 +75,16 @@ impl Failure {
         text.split('\n').map(shown).collect::<Vec<_>>().join("\n")
     }
 
+    /// The same failure, whose sentence is changed.
+    pub fn with_sentence(self, change: impl FnOnce(String) -> String) -> Failure {
+        match self {
+            Failure::No(sentence) => Failure::No(change(sentence)),
+            Failure::Usage(sentence) => Failure::Usage(change(sentence)),
+            Failure::Unavailable(sentence) => Failure::Unavailable(change(sentence)),
+            failure => failure,
+        }
+    }
+
     /// The exit code of the process.
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -16,15 +16,19 @@ mod drain;
 mod elect;
 mod endpoints;
 mod examples;
+mod export;
 mod failure;
+mod import;
 mod item;
 mod json;
+mod key_lines;
 mod leader;
 mod lease;
 mod lock;
 mod log;
 mod logging;
 mod member;
+mod new_file;
 mod output;
 mod paint;
 mod prompt;
@@ -122,6 +126,10 @@ enum Command {
     /// Back up a cluster, look into a backup, and begin a new cluster with it
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
+    /// Write the keys of the running cluster as lines of JSON, all as they were at one revision
+    Export(export::ExportCommand),
+    /// Write the keys of an export into the running cluster; done again, it changes nothing
+    Import(import::ImportCommand),
     /// Begin a new cluster with what is left after the data of a majority was lost
     #[command(subcommand)]
     Recover(recover::RecoverCommand),
@@ -180,6 +188,8 @@ impl Cli {
             Command::Debug(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Snapshot(command) => command.run(),
+            Command::Export(command) => command.run(),
+            Command::Import(command) => command.run(),
             Command::Recover(command) => command.run(),
             Command::Bench(command) => command.run(),
             Command::Log(command) => command.run(),

@@ -81,6 +81,21 @@ pub fn bar(bytes: u64, what: &'static str) -> ProgressBar {
     progress.with_message(what)
 }
 
+/// A bar for work of this many keys, or their number alone when it is not known.
+pub fn key_counter(what: &'static str, keys: Option<u64>) -> ProgressBar {
+    let progress = match keys {
+        Some(keys) => {
+            let template = "{msg} [{bar:32}] {human_pos}/{human_len} keys {per_sec} {eta}";
+            styled(ProgressBar::new(keys), template)
+        }
+        None => {
+            let template = "{spinner} {msg} {human_pos} keys {per_sec} {elapsed}";
+            styled(ProgressBar::new_spinner(), template)
+        }
+    };
+    progress.with_message(what)
+}
+
 /// A spinner for work of unknown length.
 pub fn spinner(what: String) -> ProgressBar {
     let progress = styled(ProgressBar::new_spinner(), "{spinner} {msg} {elapsed}");

@@ -2,7 +2,7 @@
 //! fetches (docs/operations.md, docs/adr/0011).
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use coracle::config::{Overrides, Settings};
 use coracle::kv::{self, Answer, Query, SnapshotError, Store, StoreLoader};
 use coracle::node::draw_incarnation;
 use coracle::storage::{
-    self, Disk, NewServer, RealDisk, SnapshotFile, SnapshotHead, StorageError, read_snapshot,
+    self, NewServer, RealDisk, SnapshotFile, SnapshotHead, StorageError, read_snapshot,
 };
 use coracle::types::{
     Change, Format, LogIndex, LogPosition, Member, Membership, NodeId, SnapshotId, Term,
@@ -24,8 +24,9 @@ use coracle::types::{
 
 use super::cluster::{Cluster, block_on};
 use super::endpoints::ConfigFile;
-use super::failure::{Failure, usage};
+use super::failure::Failure;
 use super::json::{AsJson, Object, json_bytes};
+use super::new_file::{NewFile, cannot};
 use super::output::{bar, print, spinner};
 use super::text::quoted;
 
@@ -107,33 +108,15 @@ impl SnapshotCommand {
 
 impl Save {
     fn run(self) -> Result<(), Failure> {
-        if !self.force && self.file.symlink_metadata().is_ok() {
-            let file = self.file.display();
-            return Err(usage(format!("{file} is there already: --force replaces it")));
-        }
-        let mut unfinished = self.file.clone().into_os_string();
-        unfinished.push(".new");
-        let unfinished = PathBuf::from(unfinished);
-        let saved = self.save(&unfinished);
-        if saved.is_err() {
-            // The removal fails when the file is not there; the first failure is reported anyway.
-            let _ = fs::remove_file(&unfinished);
-        }
-        saved
-    }
-
-    fn save(&self, unfinished: &Path) -> Result<(), Failure> {
         let began = Instant::now();
-        let name = block_on(self.fetch(unfinished))??;
-        let backup = Backup::read(unfinished)?;
+        let file = NewFile::plan(&self.file, self.force)?;
+        let name = block_on(self.fetch(&file))??;
+        let backup = Backup::read(file.unfinished())?;
         if backup.file.id() != id_of(name) {
-            let path = unfinished.display();
+            let path = file.unfinished().display();
             return Err(Failure::No(format!("{path} is another snapshot than was fetched")));
         }
-        let (disk, directory) = (RealDisk, self.file.parent().unwrap_or(Path::new("")));
-        disk.rename(unfinished, &self.file)
-            .and_then(|()| disk.sync_dir(directory))
-            .map_err(|error| cannot("rename", unfinished, &error))?;
+        file.keep()?;
         let facts = [
             ("last_included_index", name.last_included_index.to_string(), false),
             ("last_included_term", name.last_included_term.to_string(), false),
@@ -146,14 +129,14 @@ impl Save {
     }
 
     /// Fetches the snapshot, and begins again when the server is lost or has it no longer.
-    async fn fetch(&self, path: &Path) -> Result<SnapshotName, Failure> {
+    async fn fetch(&self, file: &NewFile) -> Result<SnapshotName, Failure> {
         let until = Instant::now() + self.cluster.timeout();
         let servers = self.cluster.roster().await?.addresses();
         loop {
             let deadline = until.saturating_duration_since(Instant::now()).min(DEADLINE_MAX);
             let try_timeout = self.cluster.try_timeout();
             let options = Options { deadline, try_timeout, ..Options::default() };
-            match fetch_once(&servers, path, options).await {
+            match fetch_once(&servers, file, options).await {
                 Err(Failure::Unavailable(_)) if Instant::now() + PAUSE < until => {
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -165,7 +148,7 @@ impl Save {
 
 async fn fetch_once(
     servers: &[String],
-    path: &Path,
+    new: &NewFile,
     options: Options,
 ) -> Result<SnapshotName, Failure> {
     let mut client = Client::connect(servers, options).await?;
@@ -174,8 +157,8 @@ async fn fetch_once(
     waiting.finish_and_clear();
     let mut download = begun?;
     let progress = bar(download.name().bytes, "fetching");
-    let written = |error: io::Error| cannot("write", path, &error);
-    let mut file = File::create(path).map_err(written)?;
+    let written = |error: io::Error| cannot("write", new.unfinished(), &error);
+    let mut file = new.create()?;
     while let Some(piece) = download.next_piece().await? {
         file.write_all(&piece).map_err(written)?;
         progress.inc(piece.len() as u64);
@@ -412,10 +395,6 @@ fn id_of(name: SnapshotName) -> SnapshotId {
     let SnapshotName { last_included_index: index, last_included_term: term, bytes, digest } = name;
     let last = LogPosition { index: LogIndex(index), term: Term(term) };
     SnapshotId { last, bytes, digest }
-}
-
-fn cannot(action: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::No(format!("cannot {action} {}: {error}", path.display()))
 }
 
 /// The failure to read a backup, or to write to its destination.
