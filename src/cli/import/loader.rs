@@ -31,6 +31,8 @@ pub struct Loader {
     /// Number of keys that a transaction of the servers takes, as far as we know.
     transaction_keys: Cell<usize>,
     counts: RefCell<Counts>,
+    /// The reason why the input ended before its last line.
+    input_error: RefCell<Option<ReadError>>,
     progress: ProgressBar,
 }
 
@@ -40,15 +42,15 @@ type Batches = Mutex<Receiver<Result<Batch, ReadError>>>;
 impl Loader {
     pub fn new(only_missing: bool, compares: bool, progress: ProgressBar) -> Loader {
         let transaction_keys = Cell::new(super::BATCH_KEYS);
-        let counts = RefCell::default();
-        Loader { only_missing, compares, transaction_keys, counts, progress }
+        let (counts, input_error) = (RefCell::default(), RefCell::default());
+        Loader { only_missing, compares, transaction_keys, counts, input_error, progress }
     }
 
     /// Writes all batches, one at a time with each client.
     ///
     /// # Errors
-    /// The first failure, in which `bad` puts those of the input into words. Batches that were in
-    /// flight then may be written.
+    /// The first failure of a batch: those that were in flight then may be written. Or that of the
+    /// input, which `bad` puts into words, after all batches before it were written.
     pub async fn load(
         &self,
         clients: Vec<Client>,
@@ -56,24 +58,29 @@ impl Loader {
         bad: &impl Fn(ReadError) -> Failure,
     ) -> Result<Counts, Failure> {
         let batches = Mutex::new(batches);
-        let work = clients.into_iter().map(|client| self.work(client, &batches, bad));
+        let work = clients.into_iter().map(|client| self.work(client, &batches));
         let worked = try_join_all(work).await;
         self.progress.finish_and_clear();
+        let worked = match self.input_error.take() {
+            Some(error) => worked.and(Err(bad(error))),
+            None => worked.map(|_| ()),
+        };
         worked.map_err(|failure| self.with_counts(failure))?;
         Ok(*self.counts.borrow())
     }
 
     /// Writes batches until none is left.
-    async fn work(
-        &self,
-        mut client: Client,
-        batches: &Batches,
-        bad: &impl Fn(ReadError) -> Failure,
-    ) -> Result<(), Failure> {
+    async fn work(&self, mut client: Client, batches: &Batches) -> Result<(), Failure> {
         loop {
             let next = batches.lock().await.recv().await;
-            let Some(batch) = next else { break };
-            self.write(&mut client, &batch.map_err(bad)?).await?;
+            match next {
+                Some(Ok(batch)) => self.write(&mut client, &batch).await?,
+                // It is the last that is sent.
+                Some(Err(error)) => {
+                    self.input_error.replace(Some(error));
+                }
+                None => break,
+            }
         }
         close(client).await;
         Ok(())
@@ -152,11 +159,12 @@ impl Loader {
     /// The failure with the number of keys that are there.
     fn with_counts(&self, failure: Failure) -> Failure {
         let Counts { written, unchanged } = *self.counts.borrow();
-        let more = format!(
-            "{written} keys were written and {unchanged} were there; the same import again goes \
-             on from there"
-        );
-        failure.with_sentence(|sentence| format!("{sentence}; {more}"))
+        failure.with_sentence(|sentence| {
+            format!(
+                "{sentence}; {written} keys were written and {unchanged} were there already, and \
+                 the next import of the same keys goes on from there"
+            )
+        })
     }
 }
 
