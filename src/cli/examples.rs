@@ -23,6 +23,11 @@ const EXAMPLES: &[Example] = &[
     example("serve", "Run server 1 of the servers.toml in this directory.", "coracle serve --id 1"),
     example("get", "Print the value of the key greeting.", "coracle get greeting"),
     example(
+        "dev",
+        "Run five servers in one terminal; what they have is removed at the end.",
+        "coracle dev --nodes 5",
+    ),
+    example(
         "set",
         "Write a value that is gone after a minute.",
         "coracle set greeting hello --exptime 60",

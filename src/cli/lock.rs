@@ -15,7 +15,6 @@ use rustix::process::Signal;
 use tokio::time::{sleep, timeout};
 
 use self::child::Child;
-pub use self::child::GuardedCommand;
 use self::holding::{Hold, Running, wait_while_held};
 pub use self::signals::Signals;
 use super::cluster::{Cluster, block_on, close};

@@ -11,6 +11,7 @@ mod check;
 mod cluster;
 mod data;
 mod debug;
+mod dev;
 mod doctor;
 mod drain;
 mod elect;
@@ -18,6 +19,7 @@ mod endpoints;
 mod examples;
 mod export;
 mod failure;
+mod guarded;
 mod import;
 mod item;
 mod json;
@@ -71,6 +73,9 @@ pub struct Cli {
 enum Command {
     /// Run one server in the foreground; SIGTERM or SIGINT stops it
     Serve(serve::ServeCommand),
+    /// Run a cluster for developers on this machine, all of it in this terminal
+    #[command(after_help = dev::KEYS)]
+    Dev(dev::DevCommand),
     #[command(flatten)]
     Data(data::DataCommand),
     /// Print keys and values in byte order: a line "key version seconds size", then the value on a
@@ -95,9 +100,9 @@ enum Command {
     Lock(lock::LockCommand),
     /// Lead among all who ask for the same name, or tell who leads
     Elect(elect::ElectCommand),
-    /// Become a command that ends with its parent; `lock` starts its command so
+    /// Become a command that ends with its parent; `lock` and `dev` start theirs so
     #[command(hide = true)]
-    Guarded(lock::GuardedCommand),
+    Guarded(guarded::GuardedCommand),
     /// Ask every server how it is, and print one table
     Status(status::StatusCommand),
     /// Show all servers in one table, anew each second: roles, lags, rates, latencies, sizes
@@ -167,6 +172,7 @@ impl Cli {
         self.prompt.refuse_before_command()?;
         match command {
             Command::Serve(command) => command.run(),
+            Command::Dev(command) => command.run(),
             Command::Data(command) => command.run(),
             Command::Scan(command) => command.run(),
             Command::Watch(command) => command.run(),

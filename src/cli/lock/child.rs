@@ -1,61 +1,21 @@
-//! A command that is run while something is held.
-//!
-//! It is started through this program, which first has the kernel kill it when its parent dies, and
-//! then becomes the command. So the command does not outlive a parent that is killed, and whose
-//! lease nobody renews.
+//! A command that is run while something is held. It does not outlive a parent that is killed, and
+//! whose lease nobody renews.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child as Process, Command, ExitStatus};
+use std::process::{Child as Process, ExitStatus};
 use std::thread;
 
-use clap::Args;
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, getppid, kill_process, kill_process_group,
-    set_parent_process_death_signal, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
 };
 use tokio::sync::oneshot;
 
 use super::holding::Running;
 use crate::cli::failure::Failure;
-
-/// Becomes a command that ends with its parent.
-#[derive(Args, Debug)]
-pub struct GuardedCommand {
-    /// The process that must be the parent
-    parent: i32,
-    #[arg(last = true, required = true)]
-    command: Vec<OsString>,
-}
-
-/// This program, also when its file was replaced by a newer one meanwhile.
-const OWN_PROGRAM: &str = "/proc/self/exe";
-
-/// The exit code when there is no such command, as shells have it.
-const NOT_FOUND: u8 = 127;
-/// The exit code when the command cannot be run.
-const NOT_EXECUTABLE: u8 = 126;
-
-impl GuardedCommand {
-    /// Does not return unless the command cannot be run.
-    pub fn run(self) -> Result<(), Failure> {
-        set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from)?;
-        // A parent that died before that is noticed here.
-        if getppid().map(Pid::as_raw_pid) != Some(self.parent) {
-            return Err(Failure::Ended(NOT_EXECUTABLE));
-        }
-        let (program, arguments) = self.command.split_first().expect("clap requires it");
-        let error = Command::new(program).args(arguments).exec();
-        let code = match error.kind() {
-            io::ErrorKind::NotFound => NOT_FOUND,
-            _ => NOT_EXECUTABLE,
-        };
-        eprintln!("coracle: {}: {error}", program.display());
-        Err(Failure::Ended(code))
-    }
-}
+use crate::cli::guarded::{NOT_EXECUTABLE, guarded};
 
 /// A command that was started.
 pub struct Child {
@@ -72,9 +32,7 @@ impl Child {
         // A command that is typed at a terminal stays in the group of the foreground, so that it
         // can read from the terminal and is interrupted by it.
         let has_group = !io::stdin().is_terminal();
-        let mut guarded = Command::new(OWN_PROGRAM);
-        let parent = std::process::id().to_string();
-        guarded.arg0("coracle").args(["guarded", &parent, "--"]).args(command);
+        let mut guarded = guarded(command);
         guarded.envs(variables.iter().map(|(name, value)| (OsStr::new(name), value)));
         if has_group {
             guarded.process_group(0);
