@@ -206,6 +206,16 @@ fn an_import_again_changes_nothing_but_what_others_have_changed() {
     assert_eq!(counts(&import(&cluster, &path, &["--only-missing"])), (1, KEYS - 1));
     assert_eq!(value("key000007"), "other");
     assert_eq!(value("key000300"), "value 300");
+    // The store has no key with this prefix, so nothing is compared until a write is refused.
+    let first = lines(0)[0].replace("\"prefix\":\"\"", "\"prefix\":\"none/\"");
+    let line = |key: &str| format!("{{\"key\":\"{key}\",\"value\":\"x\"}}\n");
+    let one = [&first, &line("key000007"), "{\"end\":true,\"keys\":1}\n"].concat();
+    let one = file(&cluster, "one", &one);
+    assert_eq!(counts(&import(&cluster, &one, &["--only-missing"])), (0, 1));
+    let two = [&first, &line("key000007"), &line("new"), "{\"end\":true,\"keys\":2}\n"].concat();
+    let two = file(&cluster, "two", &two);
+    assert_eq!(counts(&import(&cluster, &two, &["--only-missing"])), (1, 1));
+    assert_eq!(value("key000007"), "other");
     assert_eq!(counts(&import(&cluster, &path, &[])), (1, KEYS - 1));
     assert_eq!(value("key000007"), "value 7");
     assert_eq!(value("unknown"), "other", "an import removes nothing");

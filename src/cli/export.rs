@@ -26,7 +26,7 @@ pub struct ExportCommand {
     prefix: OsString,
     /// Write to this file instead of standard output, and print a summary. It is written under
     /// another name, which ends in .new, and has its own name when it is whole
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the file if it is there
     #[arg(long, requires = "output")]

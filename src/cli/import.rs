@@ -1,22 +1,24 @@
 //! `import`: writes the keys of an export into the running cluster (docs/adr/0033).
 
+mod batch;
 mod loader;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek};
+use std::io::{self, BufReader, Seek};
 use std::path::PathBuf;
 use std::thread;
 use std::time::Instant;
 
 use clap::Args;
 use coracle::client::Client;
-use tokio::sync::mpsc::{Sender, channel};
+use tokio::sync::mpsc::channel;
 
+use self::batch::{Input, send_batches};
 use self::loader::{Counts, Loader};
 use super::cluster::{Cluster, block_on, close};
 use super::failure::Failure;
 use super::json::Object;
-use super::key_lines::{KeyLine, KeyReader, ReadError};
+use super::key_lines::{KeyReader, ReadError};
 use super::new_file::cannot;
 use super::output::{key_counter, print};
 
@@ -35,20 +37,10 @@ pub struct ImportCommand {
     cluster: Cluster,
 }
 
-/// Maximum number of keys that are written together: the default of `transaction_ops_max`.
-const BATCH_KEYS: usize = 128;
-/// The bytes of keys and values with which a batch is full, well below `transaction_bytes_max`.
-const BATCH_BYTES: usize = 256 * 1024;
 /// Number of batches that are read ahead.
 const BATCHES_AHEAD: usize = 4;
 /// Number of connections, each of which has one batch in flight.
 const CONNECTIONS: usize = 16;
-
-/// Keys that are written together.
-type Batch = Vec<KeyLine>;
-
-/// The keys of an import, from the first line on.
-type Input = KeyReader<Box<dyn BufRead + Send>>;
 
 impl ImportCommand {
     /// Writes the keys. A file is read to its end first, so that nothing of a bad one is written.
@@ -95,12 +87,12 @@ impl ImportCommand {
         bad: &impl Fn(ReadError) -> Failure,
     ) -> Result<Counts, Failure> {
         let mut client = self.cluster.connect().await?;
-        // Where no key is, none has to be compared.
+        // A store without such keys needs no comparing.
         let prefix = &input.header().prefix;
         let is_empty = client.scan(prefix, 1, None).await?.items.is_empty();
         let clients: Vec<Client> = (0..CONNECTIONS).map(|_| client.sibling()).collect();
         let (sender, batches) = channel(BATCHES_AHEAD);
-        thread::spawn(move || read(input, &sender));
+        thread::spawn(move || send_batches(input, &sender));
         let progress = key_counter("importing", keys);
         let loader = Loader::new(self.only_missing, !is_empty, progress);
         let loaded = loader.load(clients, batches, bad).await;
@@ -120,39 +112,6 @@ fn check(file: &File) -> Result<u64, ReadError> {
     }
     progress.finish_and_clear();
     Ok(reader.keys())
-}
-
-/// Sends the keys in batches, until the input ends or nobody takes them any more. The keys before
-/// an error are sent.
-fn read(mut input: Input, sender: &Sender<Result<Batch, ReadError>>) {
-    loop {
-        let (mut batch, mut bytes) = (Batch::new(), 0);
-        let end = loop {
-            if batch.len() >= BATCH_KEYS || bytes >= BATCH_BYTES {
-                break None;
-            }
-            match input.next() {
-                Ok(Some(line)) => {
-                    bytes += line.key.len() + line.value.len();
-                    batch.push(line);
-                }
-                Ok(None) => break Some(Ok(())),
-                Err(error) => break Some(Err(error)),
-            }
-        };
-        if !batch.is_empty() && sender.blocking_send(Ok(batch)).is_err() {
-            return;
-        }
-        match end {
-            None => {}
-            Some(Ok(())) => return,
-            Some(Err(error)) => {
-                // An error means that the import has failed already.
-                let _ = sender.blocking_send(Err(error));
-                return;
-            }
-        }
-    }
 }
 
 fn summary(counts: Counts, seconds: f64, is_json: bool) -> String {

@@ -1,7 +1,7 @@
 //! Keys as lines of JSON, as `export` writes and `import` reads them (docs/adr/0033).
 //!
-//! The first line names the format, the revision and the prefix. Each further line is a key, in byte
-//! order. The last line counts them, so that a file that was cut is told from a whole one.
+//! The first line names the format, the revision and the prefix. Each further line is a key, in
+//! byte order. The last line counts them, so that a file that was cut is told from a whole one.
 
 use std::io::{self, BufRead, Read};
 

@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::Receiver;
 
-use super::Batch;
+use super::batch::{BATCH_KEYS, Batch};
 use crate::cli::cluster::close;
 use crate::cli::failure::Failure;
 use crate::cli::key_lines::{KeyLine, ReadError};
@@ -41,7 +41,7 @@ type Batches = Mutex<Receiver<Result<Batch, ReadError>>>;
 
 impl Loader {
     pub fn new(only_missing: bool, compares: bool, progress: ProgressBar) -> Loader {
-        let transaction_keys = Cell::new(super::BATCH_KEYS);
+        let transaction_keys = Cell::new(BATCH_KEYS);
         let (counts, input_error) = (RefCell::default(), RefCell::default());
         Loader { only_missing, compares, transaction_keys, counts, input_error, progress }
     }

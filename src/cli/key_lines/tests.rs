@@ -147,9 +147,8 @@ fn only_the_first_line_of_an_export_that_this_program_knows_is_taken() {
         let refused = read(line).unwrap_err().to_string();
         assert!(refused.starts_with(said), "{line}: {refused}");
     }
-    let reader = KeyReader::begin(
-        &b"{\"format\":\"coracle-export\",\"format_version\":1,\"revision\":5,\"prefix_base64\":\"/w==\",\"later\":0}\n"[..],
-    );
+    let line = "{\"format\":\"coracle-export\",\"format_version\":1,\"revision\":5,\
+                \"prefix_base64\":\"/w==\",\"later\":0}\n";
     let expected = Header { revision: 5, prefix: b"\xff".to_vec() };
-    assert_eq!(*reader.unwrap().header(), expected);
+    assert_eq!(*KeyReader::begin(line.as_bytes()).unwrap().header(), expected);
 }
