@@ -52,8 +52,8 @@ fn printed(output: &Output, exit_code: i32) -> String {
 /// The one sentence with which a command has failed.
 #[track_caller]
 fn said(output: &Output, exit_code: i32) -> String {
-    assert_eq!(code(output), exit_code, "{output:?}");
     let said = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(code(output), exit_code, "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
     said
 }
