@@ -268,6 +268,33 @@ fn every_command_about_revisions_leases_and_locks_is_known() {
 }
 
 #[test]
+fn every_command_about_files_of_keys_and_clusters_for_developers_is_known() {
+    let commands = [
+        "coracle export",
+        "coracle export user/ --output users.jsonl --force --json --endpoints 10.0.0.1:9000",
+        "coracle import",
+        "coracle import - --only-missing --json",
+        "coracle import users.jsonl --timeout-ms 100",
+        "coracle dev",
+        "coracle dev --nodes 25 --port 65000 --dir playground",
+    ];
+    for command in commands {
+        assert!(parses(command), "{command}");
+    }
+    let wrong = [
+        "coracle export user/ --force",
+        "coracle export user/ --json",
+        "coracle import one two",
+        "coracle dev --nodes 0",
+        "coracle dev --nodes 26",
+        "coracle dev --port 65001",
+    ];
+    for command in wrong {
+        assert!(!parses(command), "{command}");
+    }
+}
+
+#[test]
 fn the_line_of_a_server_has_its_ports_and_last_its_directory() {
     use coracle::config::{Overrides, Settings};
     let line = |more: &str| {
