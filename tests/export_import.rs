@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +58,7 @@ fn said(output: &Output, exit_code: i32) -> String {
     said
 }
 
-fn import(cluster: &Cluster, path: &PathBuf, more: &[&str]) -> Output {
+fn import(cluster: &Cluster, path: &Path, more: &[&str]) -> Output {
     let arguments = [&["import", path.to_str().unwrap()], more].concat();
     cluster.coracle(&arguments)
 }
