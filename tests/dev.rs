@@ -184,6 +184,25 @@ fn no_server_outlives_a_command_that_is_killed() {
 }
 
 #[test]
+fn all_ends_when_nobody_reads_the_lines_any_more() {
+    let mut dev = Dev::start(&["--nodes", "3", "--port", "0"]);
+    dev.endpoints();
+    let pids = dev.pids();
+    // The thread that reads closes the pipe with the next line that nobody takes from it.
+    dev.lines = channel().1;
+    let deadline = Instant::now() + PATIENCE;
+    while dev.process.try_wait().expect("our child can be waited for").is_none() {
+        assert!(Instant::now() < deadline, "it goes on");
+        // It may end before it reads this.
+        let _ = dev.input.as_mut().expect("it is open").write_all(b"?\n");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(dev.end(), Some(0));
+    assert!(pids.iter().all(|pid| !is_alive(*pid)), "it waits for all servers");
+    assert_eq!(dev.temporary_files(), 0);
+}
+
+#[test]
 fn one_server_goes_on_with_the_directory_that_it_is_given() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("dev");

@@ -331,17 +331,39 @@ fn an_export_is_of_one_revision_while_writes_go_on() {
     assert!(writer.join().unwrap().unwrap() >= 4);
 }
 
+/// Starts an export that is held up within its first page, because nobody reads more than the first
+/// byte of it.
+fn start_held_up(cluster: &Cluster) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coracle"));
+    command.arg("export").arg("--config").arg(cluster.config());
+    let mut export = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    export.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    export
+}
+
+#[test]
+fn an_export_goes_on_at_its_revision_when_the_leader_is_killed() {
+    let mut cluster = start(3, "");
+    let path = file(&cluster, "many", &lines(KEYS).concat());
+    assert_eq!(counts(&import(&cluster, &path, &[])), (KEYS, 0));
+    let export = start_held_up(&cluster);
+    cluster.kill(cluster.wait_for_leader());
+    cluster.wait_for_leader();
+    printed(&cluster.coracle(&["delete", "key004999"]), 0);
+    printed(&cluster.coracle(&["set", "key004998", "later"]), 0);
+    let text = printed(&export.wait_with_output().unwrap(), 0);
+    let exported: Vec<String> = text.lines().skip(1).map(without_version).collect();
+    let expected: Vec<String> = lines(KEYS).iter().skip(1).map(|it| it.trim().into()).collect();
+    assert!(exported == expected, "the export differs");
+}
+
 /// The export is held up by its reader while more is written than the history keeps.
 #[test]
 fn an_export_whose_revision_is_compacted_says_what_to_do() {
     let cluster = start(1, "[history]\nkeep_revisions = 10\n");
     let path = file(&cluster, "many", &lines(KEYS).concat());
     assert_eq!(counts(&import(&cluster, &path, &[])), (KEYS, 0));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_coracle"));
-    command.arg("export").arg("--config").arg(cluster.config());
-    let mut export = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut first = [0; 1];
-    export.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    let export = start_held_up(&cluster);
     block_on(async {
         let mut client = connect(&cluster).await;
         for number in 0..100_u32 {
