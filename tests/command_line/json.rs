@@ -193,7 +193,10 @@ fn files(it: &mut Checker, cluster: &mut Cluster) {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let (backup, bundle, other) = (path("backup"), path("bundle.tar.gz"), path("other.toml"));
+    let export = path("keys.jsonl");
     it.asks("debug bundle", &["--output", &bundle], 0);
+    it.asks("export", &["--output", &export], 0);
+    it.asks("import", &[&export], 0);
     it.asks("snapshot save", &[&backup], 0);
     it.runs("snapshot inspect", &[&backup], b"", 0);
     it.runs("snapshot inspect", &[&backup, "--keys"], b"", 0);
