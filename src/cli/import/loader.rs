@@ -98,7 +98,8 @@ impl Loader {
                 }
                 // The servers may allow smaller transactions only.
                 Err(Error::Refused { .. } | Error::NotYet { .. }) if part.len() > 1 => {
-                    self.transaction_keys.set(part.len() / 2);
+                    let smaller = self.transaction_keys.get().min(part.len() / 2);
+                    self.transaction_keys.set(smaller);
                 }
                 Err(error) => return Err(at_lines(part, error)),
             }
