@@ -28,7 +28,8 @@ fn start(servers: usize, tables: &str) -> Cluster {
 
 /// The lines of a file of so many keys, each with its line end.
 fn lines(keys: usize) -> Vec<String> {
-    let first = "{\"format\":\"coracle-export\",\"format_version\":1,\"revision\":1,\"prefix\":\"\"}";
+    let first =
+        "{\"format\":\"coracle-export\",\"format_version\":1,\"revision\":1,\"prefix\":\"\"}";
     let key = |number| format!("{{\"key\":\"key{number:06}\",\"value\":\"value {number}\"}}\n");
     let mut lines = vec![format!("{first}\n")];
     lines.extend((0..keys).map(key));
@@ -184,8 +185,10 @@ fn keys_of_all_kinds_come_into_another_cluster_as_they_were() {
     let (_, left) = mortal.split_once("\"expires_in_s\":").expect("it still expires");
     assert!((1..=5_000).contains(&left.trim_end_matches('}').parse().unwrap()), "{mortal}");
     assert_eq!(counts(&import(&new, &path, &[])), (0, KEYS + 5), "it is there");
-    assert_eq!(printed(&import(&new, &path, &["--json"]), 0).split(",\"seconds\"").next().unwrap(),
-        format!("{{\"keys\":{0},\"written\":0,\"unchanged\":{0}", KEYS + 5));
+    assert_eq!(
+        printed(&import(&new, &path, &["--json"]), 0).split(",\"seconds\"").next().unwrap(),
+        format!("{{\"keys\":{0},\"written\":0,\"unchanged\":{0}", KEYS + 5)
+    );
 }
 
 #[test]
@@ -264,7 +267,8 @@ fn an_import_that_was_killed_is_repeated_and_writes_every_key_once() {
         cluster.wait_for_quiet();
         assert!(keys(&cluster, leader) < KEYS);
     }
-    let (written, unchanged) = counts(&import(&cluster, &file(&cluster, "all", &lines.concat()), &[]));
+    let (written, unchanged) =
+        counts(&import(&cluster, &file(&cluster, "all", &lines.concat()), &[]));
     assert!(written > 0 && unchanged > 0 && written + unchanged == KEYS, "{written} {unchanged}");
     let times = times_set(&cluster);
     assert_eq!(times.len(), KEYS);
