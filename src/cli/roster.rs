@@ -5,7 +5,6 @@
 //! It does not tell the names and HTTP ports in servers.toml, so nothing can be asked there.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use coracle::client::{Error, members_of, status_of};
@@ -35,8 +34,8 @@ pub struct Roster {
     pub name: String,
     /// The servers, by id.
     pub targets: Vec<Target>,
-    /// The file that names them; `None` when servers were named by their addresses.
-    pub file: Option<PathBuf>,
+    /// The settings in servers.toml; `None` when servers were named by their addresses.
+    pub settings: Option<Box<Settings>>,
 }
 
 /// The answers of a server at an address: its id, and the members as it knows them.
@@ -56,8 +55,8 @@ impl Roster {
         let addresses = match source {
             Source::File(settings) => {
                 let targets = survey::listed(&settings);
-                let Settings { cluster: name, path, .. } = *settings;
-                return Ok(Roster { name, targets, file: Some(path) });
+                let name = settings.cluster.clone();
+                return Ok(Roster { name, targets, settings: Some(settings) });
             }
             Source::Addresses(addresses) => addresses,
         };
@@ -70,7 +69,7 @@ impl Roster {
                     let servers = named(&unknown);
                     note(&format!("no server tells the address of {servers} for clients"));
                 }
-                return Ok(Roster { name: addresses.join(","), targets, file: None });
+                return Ok(Roster { name: addresses.join(","), targets, settings: None });
             }
             if Instant::now() + PAUSE >= deadline {
                 let mut reasons = introductions.into_iter().filter_map(|(_, answer)| answer.err());

@@ -39,6 +39,10 @@ fn one_address_is_enough_for_every_command_that_asks_a_running_cluster() {
     let top = done(&["top", "--once"]);
     assert!(top.contains("3 servers, 3 answer."), "{top}");
     assert!(top.contains("Only servers.toml names the HTTP ports"), "{top}");
+    let doctor = done(&["doctor"]);
+    assert!(doctor.contains("servers 1, 2, 3 answer at the port for clients"), "{doctor}");
+    assert!(doctor.contains("not checked: settings, snapshots"), "{doctor}");
+    done_at(&address, &["doctor", "--id", "1"], 2);
     assert!(done(&["upgrade", "status"]).contains("reachable"));
     done(&["upgrade", "check", "--to", env!("CARGO_BIN_EXE_coracle")]);
     assert!(done(&["upgrade", "hold"]).starts_with("held by 1, 2, 3\n"));

@@ -107,7 +107,8 @@ impl BundleCommand {
 
 /// Gathers all parts.
 async fn gather(roster: &Roster, patience: Duration, logs: &[PathBuf]) -> Vec<Part> {
-    let mut parts = vec![settings::part(roster.file.as_deref())];
+    let mut parts =
+        vec![settings::part(roster.settings.as_ref().map(|settings| settings.path.as_path()))];
     // Members that have been added are in no servers.toml.
     let heard = hear_all(&roster.targets, patience).await;
     let targets: Vec<Target> = heard.into_iter().map(|heard| heard.target).collect();

@@ -10,7 +10,8 @@ use super::super::survey::Heard;
 /// The facts about a cluster and this machine.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    pub settings: Settings,
+    /// The settings in servers.toml; `None` when the servers were named by addresses.
+    pub settings: Option<Settings>,
     /// The servers of servers.toml and the other members, by id.
     pub servers: Vec<ServerFacts>,
     pub machine: Machine,
@@ -133,6 +134,11 @@ impl ServerFacts {
 }
 
 impl Facts {
+    /// The settings, for the checks that are made when there are some.
+    pub fn settings(&self) -> &Settings {
+        self.settings.as_ref().expect("settings are checked only when there is a file of them")
+    }
+
     /// The servers whose files are here.
     pub fn locals(&self) -> impl Iterator<Item = (&ServerFacts, &Local)> {
         self.servers.iter().filter_map(|server| Some((server, server.local.as_ref()?)))
@@ -140,6 +146,6 @@ impl Facts {
 
     /// The settings of a server in servers.toml; `None` of another member.
     pub fn listed(&self, id: NodeId) -> Option<&Server> {
-        self.settings.servers.get(&id)
+        self.settings.as_ref()?.servers.get(&id)
     }
 }

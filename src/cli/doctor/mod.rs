@@ -18,33 +18,41 @@ mod gather;
 use clap::Args;
 use coracle::types::NodeId;
 
-use super::cluster::block_on;
-use super::endpoints::ConfigFile;
-use super::failure::Failure;
+use super::cluster::{Cluster, block_on};
+use super::failure::{Failure, usage};
 use super::json::AsJson;
 use super::paint::Paint;
 use finding::Diagnosis;
 
 #[derive(Args, Debug)]
 pub struct DoctorCommand {
-    #[command(flatten)]
-    file: ConfigFile,
     /// The server whose files are on this machine; without it, each whose data directory is here
     #[arg(long, value_name = "N")]
     id: Option<u64>,
     #[command(flatten)]
     json: AsJson,
+    #[command(flatten)]
+    cluster: Cluster<2_000, 2_000>,
 }
 
 impl DoctorCommand {
     /// Prints what was found. Fails when a check does.
     pub fn run(self) -> Result<(), Failure> {
-        let settings = self.file.load()?;
         let id = self.id.map(NodeId);
-        if let Some(id) = id {
-            settings.server(id)?;
-        }
-        let facts = block_on(gather::gather(settings, id))?;
+        let facts = block_on(async {
+            let roster = self.cluster.roster().await?;
+            match (&roster.settings, id) {
+                (Some(settings), Some(id)) => {
+                    settings.server(id)?;
+                }
+                (None, Some(id)) => {
+                    let reason = "only servers.toml says where its files are: give --config";
+                    return Err(usage(format!("--id {id}: {reason}")));
+                }
+                (_, None) => {}
+            }
+            Ok(gather::gather(roster, id, self.cluster.patience()).await)
+        })??;
         let diagnosis = checks::check(&facts);
         self.json.print(|| diagnosis.json(), || diagnosis.text(Paint::of_stdout()))?;
         failure(&diagnosis).map_or(Ok(()), Err)

@@ -48,7 +48,7 @@ impl View {
     /// The view that these answers make, of servers that were found in this way.
     pub fn of(roster: &Roster, heard: &[Heard]) -> View {
         let mut view = View::new(&roster.name, heard);
-        if roster.file.is_none() {
+        if roster.settings.is_none() {
             view.notes.push(WITHOUT_FILE.into());
         }
         view

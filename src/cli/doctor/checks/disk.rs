@@ -73,7 +73,7 @@ fn sharers(facts: &Facts, disk: &Disk) -> u64 {
 fn space(facts: &Facts, room: Room) -> Finding {
     const NAME: &str = "disk space";
     let Room { free, all, used, snapshot, sharers } = room;
-    let least = snapshot.saturating_add(2 * facts.settings.log.segment_bytes) * sharers;
+    let least = snapshot.saturating_add(2 * facts.settings().log.segment_bytes) * sharers;
     let most = log_bytes_max(facts, snapshot).saturating_add(snapshot.saturating_mul(4));
     let most = most.saturating_sub(used).saturating_mul(sharers);
     let shared = match sharers {

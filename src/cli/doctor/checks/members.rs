@@ -124,8 +124,8 @@ fn refusals(heard: &[Heard]) -> Vec<Finding> {
 /// The finding about servers of servers.toml that are no members, which commands ask in vain.
 fn strangers(facts: &Facts, members: &MembersReport) -> Option<Finding> {
     let is_stranger = |id: &NodeId| member_of(members, *id).is_none();
-    let strangers: Vec<NodeId> =
-        facts.settings.servers.keys().copied().filter(is_stranger).collect();
+    let listed = facts.settings.as_ref()?.servers.keys().copied();
+    let strangers: Vec<NodeId> = listed.filter(is_stranger).collect();
     let are = if strangers.len() == 1 { "is no member" } else { "are no members" };
     let text = format!("{} of servers.toml {are} of the cluster", named(&strangers));
     let advice = "take them out of servers.toml, and stop them if they run";

@@ -25,20 +25,20 @@ pub fn check(facts: &Facts, diagnosis: &mut Diagnosis) {
 /// The memory that a server may come to need, in bytes: its bounds, and its store as it is where
 /// that has none.
 fn needed(facts: &Facts, server: &ServerFacts) -> u64 {
-    let limits = &facts.settings.limits;
+    let limits = &facts.settings().limits;
     let status = server.heard.status.as_ref().ok();
     let now = |name: &str| status.and_then(|status| status.number(name)).unwrap_or(0);
     let or_now = |bound: u64, name: &str| if bound == 0 { now(name) } else { bound };
     let store = or_now(limits.store_bytes_max, "store_bytes");
-    let history = match facts.settings.history.keep_revisions {
+    let history = match facts.settings().history.keep_revisions {
         0 => 0,
-        _ => or_now(facts.settings.history.bytes_max, "history_bytes"),
+        _ => or_now(facts.settings().history.bytes_max, "history_bytes"),
     };
     limits.memory_bytes.saturating_add(store).saturating_add(history)
 }
 
 fn finding(facts: &Facts, servers: u64, needed: u64, memory: u64) -> Finding {
-    let store = match facts.settings.limits.store_bytes_max {
+    let store = match facts.settings().limits.store_bytes_max {
         0 => "the store as it is, which has no bound",
         _ => "[limits] store_bytes_max",
     };

@@ -43,8 +43,8 @@ fn files(facts: &Facts, server: &ServerFacts) -> Option<Files> {
     let metrics = server.metrics.unwrap_or_default();
     let here = server.local.as_ref().map(|_| facts.machine.open_files_max);
     let max = metrics.open_files_max.or(here)?;
-    let own = own_files(&facts.settings, listed, max);
-    let clients = facts.settings.limits.connections_max as u64;
+    let own = own_files(facts.settings(), listed, max);
+    let clients = facts.settings().limits.connections_max as u64;
     Some(Files { max, open: metrics.open_files, own, clients })
 }
 

@@ -15,7 +15,9 @@ pub fn check(facts: &Facts, diagnosis: &mut Diagnosis) {
     let well: Vec<NodeId> = facts.servers.iter().filter(is_well).map(ServerFacts::id).collect();
     if !well.is_empty() {
         let answer = if well.len() == 1 { "answers" } else { "answer" };
-        let text = format!("{} {answer} at each port", named(&well));
+        let are_known = facts.settings.is_some();
+        let ports = if are_known { "at each port" } else { "at the port for clients" };
+        let text = format!("{} {answer} {ports}", named(&well));
         diagnosis.findings.push(Finding::ok(NAME, text));
     }
     diagnosis.findings.extend(findings);

@@ -61,7 +61,7 @@ fn log(facts: &Facts, log_bytes: u64, snapshot_bytes: u64) -> Option<Finding> {
 
 /// Maximum size of the log in bytes, apart from the entries that `keep_entries` keeps.
 pub fn log_bytes_max(facts: &Facts, snapshot_bytes: u64) -> u64 {
-    let settings = &facts.settings;
+    let settings = facts.settings();
     let step = settings.snapshot.bytes_max.max(snapshot_bytes);
     step.saturating_mul(5).saturating_add(settings.log.segment_bytes.saturating_mul(8))
 }

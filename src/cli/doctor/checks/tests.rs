@@ -78,7 +78,7 @@ pub fn settings(tables: &str) -> Settings {
 /// Three servers with these tables in servers.toml. The files of none are here.
 pub fn well_with(tables: &str) -> Facts {
     let machine = Machine { memory_bytes: Some(16 * GIB), open_files_max: 20_000 };
-    Facts { settings: settings(tables), servers: (1..=3).map(server).collect(), machine }
+    Facts { settings: Some(settings(tables)), servers: (1..=3).map(server).collect(), machine }
 }
 
 /// Three servers, of which all is well.
@@ -161,4 +161,16 @@ fn when_nobody_answers_and_nothing_is_here_each_check_says_so() {
         let is_told = diagnosis.unchecked.iter().any(|clause| clause.contains(name));
         assert!(is_told, "{name}: {diagnosis:?}");
     }
+}
+
+#[test]
+fn without_servers_toml_the_cluster_is_checked_and_the_rest_is_told() {
+    let mut facts = well();
+    facts.settings = None;
+    facts.servers.iter_mut().for_each(|server| server.ports.clear());
+    let diagnosis = check(&facts);
+    let names: Vec<&str> = diagnosis.findings.iter().map(|finding| finding.check).collect();
+    assert_eq!(names, ["members", "ports", "versions", "formats", "clocks"]);
+    assert!(diagnosis.findings[1].text.ends_with("answer at the port for clients"));
+    assert_eq!(diagnosis.unchecked, [WITHOUT_FILE]);
 }

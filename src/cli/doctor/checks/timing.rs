@@ -16,7 +16,7 @@ const SYNCS_MIN: f64 = 1.0;
 
 /// Checks the least election timeout.
 pub fn check(facts: &Facts, diagnosis: &mut Diagnosis) {
-    let timeout_ms = facts.settings.raft.election_timeout_ms_min as f64;
+    let timeout_ms = facts.settings().raft.election_timeout_ms_min as f64;
     let metrics = facts.servers.iter().filter_map(|server| server.metrics?.round_trip_ms);
     match metrics.max_by(f64::total_cmp) {
         Some(round_trip) => diagnosis.findings.push(finding(

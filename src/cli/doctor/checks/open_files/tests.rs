@@ -16,7 +16,7 @@ fn limit(open: Option<u64>, max: u64) -> Diagnosis {
 /// The number that a server needs without clients, when it may have this many.
 fn own(max: u64) -> u64 {
     let facts = well_with(TABLES);
-    own_files(&facts.settings, facts.listed(coracle::types::NodeId(1)).unwrap(), max)
+    own_files(facts.settings(), facts.listed(coracle::types::NodeId(1)).unwrap(), max)
 }
 
 #[test]
