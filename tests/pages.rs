@@ -1,0 +1,89 @@
+//! Every command of the pages that people read, run as it is written there.
+//!
+//! A page is a story: it is run from its beginning to its end, in one directory that looks like a
+//! checkout, with real servers. CONTRIBUTING.md says how a page is written for it ("Change a page").
+//!
+//! Times, versions, numbers of changes, and the widths of columns differ from run to run, and are
+//! not compared (`words::normal`). Ports, addresses and directories stand for others here:
+//!
+//! | on the page | here |
+//! | --- | --- |
+//! | `9000` to `9015`, `9100` to `9107` | free ports of this machine, for eight servers |
+//! | `10.0.0.N:9000`, `10.0.0.N:9001` | the addresses of server N, for clients and servers |
+//! | `PID` | the process of the server that a comment has named |
+//! | `On that machine:  coracle serve ...` in an output | the command is run when it is printed |
+
+mod common;
+
+/// The parts of the test.
+mod pages {
+    pub mod page;
+    pub mod process;
+    pub mod stage;
+    pub mod words;
+
+    mod tests;
+}
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use pages::page::{Part, Step, steps};
+use pages::stage::Stage;
+
+/// The page that is being run. The machine has no load by two clusters.
+static RUNNING: Mutex<()> = Mutex::new(());
+
+/// The steps of a page.
+fn read(page: &str) -> Vec<Step> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page));
+    let text = text.unwrap_or_else(|error| panic!("{page}: {error}"));
+    steps(&text).unwrap_or_else(|error| panic!("{page}:{error}"))
+}
+
+/// Does what a page says, and compares what is printed. At most `skipped_max` blocks may be
+/// skipped by the page itself.
+fn run_page(page: &str, skipped_max: usize) {
+    // Another page may have failed.
+    let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut stage: Option<Stage> = None;
+    let (mut commands, mut skipped) = (0, 0);
+    for step in read(page) {
+        let place = format!("{page}:{}", step.line);
+        if let Part::Event(event) = &step.part
+            && let [verb, count, "servers"] = event.split(' ').collect::<Vec<_>>()[..]
+        {
+            // The old ones end before, so that the machine has no load by two clusters.
+            drop(stage.take());
+            let count = count.parse().unwrap_or_else(|_| panic!("{place}: {event}"));
+            stage = Some(match verb {
+                "start" => Stage::start(count),
+                "prepare" => Stage::prepare(count),
+                _ => panic!("{place}: an unknown event: {event}"),
+            });
+            continue;
+        }
+        skipped += usize::from(matches!(step.part, Part::Skipped { .. }));
+        let stage = stage.get_or_insert_with(|| Stage::prepare(5));
+        match stage.perform(&step) {
+            Ok(None) => commands += usize::from(!matches!(step.part, Part::Event(_))),
+            Ok(Some(reason)) => say(&format!("{place} is not run: {reason}")),
+            Err(error) => panic!("{place}: {}\n{error}", step.part.typed()),
+        }
+    }
+    say(&format!("{page}: {commands} commands were run, {skipped} blocks are skipped"));
+    assert!(commands > 0, "{page} has commands");
+    assert!(skipped <= skipped_max, "{page} skips {skipped} blocks: {skipped_max} are allowed");
+}
+
+/// Prints a line, which the harness of the tests does not keep for itself.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[test]
+fn coordination() {
+    run_page("docs/coordination.md", 0);
+}
