@@ -1,7 +1,7 @@
 //! Every command of the pages that people read, run as it is written there.
 //!
 //! A page is a story: it is run from its beginning to its end, in one directory that looks like a
-//! checkout, with real servers. CONTRIBUTING.md says how a page is written for it ("Change a page").
+//! checkout, with real servers. CONTRIBUTING.md says how a page is written ("Change a page").
 //!
 //! Times, versions, numbers of changes, and the widths of columns differ from run to run, and are
 //! not compared (`words::normal`). Ports, addresses and directories stand for others here:
@@ -17,6 +17,7 @@ mod common;
 
 /// The parts of the test.
 mod pages {
+    pub mod examples;
     pub mod page;
     pub mod process;
     pub mod stage;
@@ -30,6 +31,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use pages::examples;
 use pages::page::{Part, Step, steps};
 use pages::stage::Stage;
 
@@ -84,6 +86,61 @@ fn say(line: &str) {
 }
 
 #[test]
+fn readme() {
+    run_page("README.md", 1);
+}
+
+#[test]
 fn coordination() {
     run_page("docs/coordination.md", 0);
+}
+
+#[test]
+fn operations() {
+    run_page("docs/operations.md", 3);
+}
+
+#[test]
+fn install() {
+    run_page("docs/install.md", 5);
+}
+
+#[test]
+fn getting_started_as_a_developer() {
+    run_page("docs/getting-started/developer.md", 1);
+}
+
+#[test]
+fn getting_started_as_an_operator() {
+    run_page("docs/getting-started/operator.md", 1);
+}
+
+#[test]
+fn getting_started_as_a_contributor() {
+    run_page("docs/getting-started/contributor.md", 2);
+}
+
+#[test]
+fn examples_of_the_help_and_of_the_man_pages() {
+    examples::assert_all_are_on(&read(examples::PAGE));
+    run_page(examples::PAGE, 0);
+}
+
+#[test]
+fn the_figures_of_the_readme_are_those_of_the_measurements() {
+    let text = |page: &str| {
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).expect("it is there")
+    };
+    let measured = text("docs/performance.md");
+    let (_, measured) = measured.split_once("<!-- tables against etcd -->").expect("it is there");
+    let (measured, _) =
+        measured.split_once("<!-- end of tables against etcd -->").expect("it is there");
+    let measured: Vec<&str> = measured.lines().collect();
+    let readme = text("README.md");
+    let rows = readme.lines().skip_while(|line| !line.ends_with("| times better |")).skip(2);
+    let rows: Vec<&str> = rows.take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() > 3, "{rows:?}");
+    for row in rows {
+        assert!(measured.contains(&row), "docs/performance.md has no such row: {row}");
+    }
 }

@@ -41,6 +41,8 @@ pub struct Rules {
     pub learn: Vec<String>,
     /// The exit codes of which one is expected.
     pub exit: Vec<i32>,
+    /// The line that is typed when the program asks.
+    pub answer: Option<String>,
     skip: Option<String>,
 }
 
@@ -67,6 +69,7 @@ impl Rules {
             "any" => self.any.extend(words()),
             "learn" => self.learn.extend(words()),
             "exit" => self.exit.extend(words().filter_map(|word| word.parse::<i32>().ok())),
+            "answer" => self.answer = Some(rest.to_owned()),
             "skip" => self.skip = Some(rest.to_owned()),
             _ => return false,
         }
@@ -74,7 +77,7 @@ impl Rules {
     }
 }
 
-/// What is known of a page up to a line.
+/// The state of the reader of a page after a line.
 #[derive(Default)]
 struct Reader {
     steps: Vec<Step>,
@@ -136,8 +139,9 @@ impl Reader {
 
     /// Takes in a comment for the test.
     fn directive(&mut self, line: usize, text: &str) -> Result<(), String> {
-        // These two have the rest of the comment for themselves.
-        let is_whole = text.starts_with("run ") || text.starts_with("skip ");
+        // These have the rest of the comment for themselves.
+        const WHOLE: &[&str] = &["run ", "until ", "skip "];
+        let is_whole = WHOLE.iter().any(|name| text.starts_with(name));
         let parts: Vec<&str> = if is_whole { vec![text] } else { text.split("; ").collect() };
         for text in parts {
             if self.rules.take(text) {

@@ -54,7 +54,8 @@ impl Running {
     /// Waits for its end, and hands each line to `each` when it comes; returns the exit code. A
     /// shell that a signal has ended has 128 and its number, as shells say it.
     pub fn wait(mut self, mut each: impl FnMut(&str)) -> (i32, Vec<String>) {
-        let deadline = Instant::now() + PATIENCE;
+        // Some commands have work for a while.
+        let deadline = Instant::now() + 4 * PATIENCE;
         let mut heard = 0;
         loop {
             let has_ended = self.reader.is_finished();

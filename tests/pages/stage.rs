@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use coracle::testing::drill::free_ports;
 use tempfile::TempDir;
@@ -12,8 +13,8 @@ use tempfile::TempDir;
 use super::page::{Part, Rules, Step};
 use super::process::Running;
 use super::words::{self, Found, fit, mark, normal, without_numbers};
-use crate::common::Cluster;
 use crate::common::http::{ask, value_of};
+use crate::common::{Cluster, PATIENCE};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_coracle");
 const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
@@ -24,6 +25,9 @@ const MACHINES: usize = 8;
 /// The server that leads when a page begins.
 const LEADER: u64 = 2;
 
+/// The pause between two looks at something that is waited for.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Programs that a machine may lack.
 const OPTIONAL: &[&str] = &["curl", "promtool", "zcat"];
 
@@ -33,7 +37,7 @@ const NC: &str =
 
 /// A directory like a checkout, on ports of its own, and what runs in it.
 pub struct Stage {
-    /// What runs in the background; it is dropped first.
+    /// The programs in the background; they are dropped first.
     background: Vec<Running>,
     cluster: Cluster,
     http_ports: Vec<u16>,
@@ -61,7 +65,19 @@ impl Stage {
             table.extend(words.map(|(there, here)| (there.to_string(), here.to_string())));
             let addresses = [(9000, cluster.address(id)), (9001, cluster.log_address(id))];
             table.extend(addresses.map(|(port, here)| (format!("10.0.0.{id}:{port}"), here)));
+            // A server in a servers.toml, and in the list of `coracle config`.
+            let host = format!("hostname = \"10.0.0.{id}\"\n");
+            let lines = |host: &str, client, log, http| {
+                format!("{host}client_port = {client}\nlog_port = {log}\nhttp_port = {http}")
+            };
+            let here = lines("hostname = \"127.0.0.1\"\n", client, log, *http_port);
+            table.insert(lines(&host, 9000, 9001, 9100), here);
+            let here = format!("127.0.0.1 {client} {log} {http_port}");
+            table.insert(format!("10.0.0.{id} 9000 9001 9100"), here);
+            table.insert(format!("10.0.0.{id}:9100"), format!("127.0.0.1:{http_port}"));
         }
+        let settings = [("/etc/coracle/servers.toml".to_owned(), "servers.toml".to_owned())];
+        table.extend(settings);
         let tools = TempDir::new().expect("a temporary directory can be made");
         let stage = Stage { background: Vec::new(), cluster, http_ports, tools, table, count };
         stage.link_sources();
@@ -131,11 +147,27 @@ impl Stage {
         if let Some(script) = event.strip_prefix("run ") {
             return self.script(script, &[0]);
         }
+        if let Some(script) = event.strip_prefix("until ") {
+            let deadline = Instant::now() + PATIENCE;
+            while let Err(error) = self.script(script, &[0]) {
+                if Instant::now() > deadline {
+                    return Err(error);
+                }
+                std::thread::sleep(PAUSE);
+            }
+            return Ok(());
+        }
         let words: Vec<&str> = event.split(' ').collect();
         match words.as_slice() {
             ["settle"] => self.settle(),
             ["watched"] => self.wait_for_watch(),
             ["end", "background"] => self.background.clear(),
+            ["kill", "all"] => {
+                // The leader comes last, so that no other one is elected.
+                let (leader, others): (Vec<u64>, Vec<u64>) =
+                    self.cluster.running().into_iter().partition(|id| *id == LEADER);
+                others.into_iter().chain(leader).for_each(|id| self.cluster.kill(id));
+            }
             [name, id] => return self.event_of(name, id.parse().map_err(|_| event.to_owned())?),
             _ => return Err(format!("an unknown event: {event}")),
         }
@@ -224,7 +256,12 @@ impl Stage {
     /// Does a step of the page; returns the reason if it was left out.
     pub fn perform(&mut self, step: &Step) -> Result<Option<String>, String> {
         match &step.part {
-            Part::Event(event) => self.event(event)?,
+            Part::Event(event) => {
+                if let Some(program) = self.lacks(event) {
+                    return Ok(Some(format!("this machine has no {program}")));
+                }
+                self.event(event)?;
+            }
             Part::Skipped { reason, .. } => return Ok(Some(reason.clone())),
             Part::Printed(printed) => self.compare_background(printed, &step.rules)?,
             Part::Script(typed) | Part::Command { typed, .. } => {
@@ -239,7 +276,9 @@ impl Stage {
 
     fn type_in(&mut self, part: &Part, rules: &Rules) -> Outcome {
         match part {
-            Part::Script(script) if rules.is_background => self.start_background(script),
+            Part::Script(script) if rules.is_background => {
+                script.lines().for_each(|line| self.start_background(line));
+            }
             Part::Command { typed, printed } if rules.is_background => {
                 self.start_background(typed);
                 self.compare_background(printed, rules)?;
@@ -268,6 +307,10 @@ impl Stage {
     /// Runs a line, and each server that it says is to be started, and compares what it prints.
     fn command(&mut self, typed: &str, printed: &[String], rules: &Rules) -> Outcome {
         let here = words::replace(typed, &self.table);
+        let here = match &rules.answer {
+            Some(answer) => format!("exec <<< '{answer}'\n{here}"),
+            None => here,
+        };
         let running = Running::start(self.shell(&here, &[]), typed);
         let mut to_start = Vec::new();
         let mut servers = Vec::new();
@@ -303,10 +346,10 @@ impl Stage {
         let Some(last) = self.background.pop() else {
             return Err("nothing runs in the background".to_owned());
         };
-        let deadline = std::time::Instant::now() + crate::common::PATIENCE;
+        let deadline = Instant::now() + PATIENCE;
         let mut outcome = self.compare(printed, &last.lines(), true, rules);
-        while outcome.is_err() && std::time::Instant::now() < deadline {
-            std::thread::sleep(std::time::Duration::from_millis(20));
+        while outcome.is_err() && Instant::now() < deadline {
+            std::thread::sleep(PAUSE);
             outcome = self.compare(printed, &last.lines(), true, rules);
         }
         if outcome.is_ok() && !printed.is_empty() {
@@ -326,9 +369,11 @@ impl Stage {
         rules: &Rules,
     ) -> Outcome {
         let marked: Vec<String> = [&rules.learn[..], &rules.any].concat();
-        let plain = |line: &str| match rules.has_any_numbers {
-            true => without_numbers(line),
-            false => normal(line),
+        let plain = |line: &str| match rules {
+            Rules { has_any_numbers: true, .. } => without_numbers(line),
+            // The words that are learned are in no number that is left out.
+            Rules { learn, .. } if !learn.is_empty() => line.trim_end().to_owned(),
+            _ => normal(line),
         };
         let pattern =
             printed.iter().map(|line| plain(&words::replace(&mark(line, &marked), &self.table)));
