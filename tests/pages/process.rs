@@ -1,6 +1,6 @@
 //! Shells that run what is typed, and end with all that they have started.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,18 @@ pub struct Running {
 impl Running {
     /// Starts a shell whose both outputs are read together.
     pub fn start(mut shell: Command, typed: &str) -> Running {
-        shell.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+        shell.stdin(Stdio::null());
+        Running::start_with(shell, typed)
+    }
+
+    /// Likewise one to which lines are typed later.
+    pub fn start_interactive(mut shell: Command, typed: &str) -> Running {
+        shell.stdin(Stdio::piped());
+        Running::start_with(shell, typed)
+    }
+
+    fn start_with(mut shell: Command, typed: &str) -> Running {
+        shell.stdout(Stdio::piped()).process_group(0);
         let mut child = shell.spawn().expect("a shell is installed");
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -36,7 +47,13 @@ impl Running {
         Running { typed: typed.to_owned(), child, lines, reader }
     }
 
-    /// The line that was typed.
+    /// Types a line to it.
+    pub fn type_in(&mut self, line: &str) -> io::Result<()> {
+        let input = self.child.stdin.as_mut();
+        writeln!(input.expect("it was started to be typed to"), "{line}")
+    }
+
+    /// The line that was typed to start it.
     pub fn typed(&self) -> &str {
         &self.typed
     }

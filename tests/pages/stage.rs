@@ -46,6 +46,8 @@ pub struct Stage {
     table: BTreeMap<String, String>,
     /// Number of machines in servers.toml.
     count: u64,
+    /// The lines that set the environment of all later shells.
+    exports: String,
 }
 
 /// A failure: what was expected, and what came.
@@ -78,8 +80,10 @@ impl Stage {
         }
         let settings = [("/etc/coracle/servers.toml".to_owned(), "servers.toml".to_owned())];
         table.extend(settings);
+        let exports = String::new();
         let tools = TempDir::new().expect("a temporary directory can be made");
-        let stage = Stage { background: Vec::new(), cluster, http_ports, tools, table, count };
+        let stage =
+            Stage { background: Vec::new(), cluster, http_ports, tools, table, count, exports };
         stage.link_sources();
         stage.write_settings();
         stage
@@ -156,6 +160,10 @@ impl Stage {
                 std::thread::sleep(PAUSE);
             }
             return Ok(());
+        }
+        if let Some(line) = event.strip_prefix("type ") {
+            let last = self.background.last_mut().ok_or("nothing runs in the background")?;
+            return last.type_in(line).map_err(|error| error.to_string());
         }
         let words: Vec<&str> = event.split(' ').collect();
         match words.as_slice() {
@@ -234,7 +242,7 @@ impl Stage {
     fn shell(&self, script: &str, flags: &[&str]) -> Command {
         let path = std::env::var("PATH").unwrap_or_default();
         let mut shell = Command::new("bash");
-        shell.args(flags).args(["-c", &format!("exec 2>&1\n{script}")]);
+        shell.args(flags).args(["-c", &format!("exec 2>&1\n{}{script}", self.exports)]);
         shell.current_dir(self.directory()).env("HOME", self.directory());
         shell.env("PATH", format!("{}:{path}", self.tools.path().display()));
         for name in ["CARGO_TARGET_DIR", "CORACLE_ENDPOINTS", "RUST_LOG"] {
@@ -286,6 +294,9 @@ impl Stage {
             Part::Script(script) => {
                 let codes = if rules.exit.is_empty() { &[0][..] } else { &rules.exit };
                 self.script(script, codes)?;
+                if script.lines().all(|line| line.starts_with("export ")) {
+                    self.exports += &format!("{}\n", words::replace(script, &self.table));
+                }
             }
             Part::Command { typed, printed } => self.command(typed, printed, rules)?,
             Part::Event(_) | Part::Printed(_) | Part::Skipped { .. } => {}
@@ -338,7 +349,7 @@ impl Stage {
 
     fn start_background(&mut self, typed: &str) {
         let script = words::replace(typed, &self.table);
-        self.background.push(Running::start(self.shell(&script, &[]), typed));
+        self.background.push(Running::start_interactive(self.shell(&script, &[]), typed));
     }
 
     /// Waits until the last program in the background has printed these lines.

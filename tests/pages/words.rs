@@ -13,6 +13,7 @@ const FIELDS: &[&str] = &[
     "store_digest",
     "origin",
     "seconds",
+    "keys_per_second",
 ];
 /// Words after a number that is a time.
 const TIMES: &[&str] = &["us", "ms", "s", "min", "h"];
