@@ -80,7 +80,17 @@ fn a_watch_of_what_is_no_longer_kept_says_where_to_go_on() {
     assert!(gone.contains("`--at 4`") && gone.contains("`--from 5`"), "{gone}");
     let on = done(&cluster, &["watch", "a", "--from", "5", "--limit", "1"], 0);
     assert_eq!(on, "set a 5 0 1\n4\n");
-    refused(&cluster, &["watch", "*"], 2);
+}
+
+/// In the protocol the prefix `*` stands for every key.
+#[test]
+fn a_watch_takes_its_prefix_as_it_is() {
+    let cluster = three_servers();
+    for key in ["a", "*b", "*"] {
+        done(&cluster, &["set", key, "1"], 0);
+    }
+    let watch = ["watch", "*", "--from", "2", "--limit", "2"];
+    assert_eq!(done(&cluster, &watch, 0), "set *b 3 0 1\n1\nset * 4 0 1\n1\n");
 }
 
 #[test]
