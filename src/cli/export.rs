@@ -14,10 +14,10 @@ use indicatif::ProgressBar;
 
 use super::cluster::{Cluster, block_on};
 use super::failure::Failure;
-use super::json::Object;
+use super::json::{AsJson, Object};
 use super::key_lines::{Header, header, key_line, trailer};
 use super::new_file::{NewFile, cannot};
-use super::output::{UntilClosed, key_counter, print};
+use super::output::{UntilClosed, key_counter};
 
 #[derive(Args, Debug)]
 pub struct ExportCommand {
@@ -72,7 +72,7 @@ impl ExportCommand {
         file.sync_all().map_err(failed)?;
         new.keep()?;
         let seconds = began.elapsed().as_secs_f64();
-        print(exported.summary(seconds, self.json).as_bytes())
+        exported.print_summary(seconds, AsJson { json: self.json })
     }
 
     /// Reads the keys and gives their lines to `write`, page by page.
@@ -131,17 +131,20 @@ fn ended(error: Error, revision: u64) -> Failure {
 }
 
 impl Exported {
-    fn summary(&self, seconds: f64, is_json: bool) -> String {
+    fn print_summary(&self, seconds: f64, json: AsJson) -> Result<(), Failure> {
         let Exported { revision, keys, bytes } = self;
         let rate = *keys as f64 / seconds.max(0.001);
-        if is_json {
+        let object = || {
             let object = Object::new().raw("revision", revision).raw("keys", keys);
             let object = object.raw("bytes", bytes).raw("seconds", format!("{seconds:.3}"));
-            return object.raw("keys_per_second", format!("{rate:.0}")).line();
-        }
-        format!(
-            "revision={revision} keys={keys} bytes={bytes} seconds={seconds:.3} \
-             keys_per_second={rate:.0}\n"
-        )
+            object.raw("keys_per_second", format!("{rate:.0}"))
+        };
+        let text = || {
+            format!(
+                "revision={revision} keys={keys} bytes={bytes} seconds={seconds:.3} \
+                 keys_per_second={rate:.0}\n"
+            )
+        };
+        json.print(object, text)
     }
 }

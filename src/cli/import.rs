@@ -17,10 +17,10 @@ use self::batch::{Input, send_batches};
 use self::loader::{Counts, Loader};
 use super::cluster::{Cluster, block_on, close};
 use super::failure::Failure;
-use super::json::Object;
+use super::json::{AsJson, Object};
 use super::key_lines::{KeyReader, ReadError};
 use super::new_file::cannot;
-use super::output::{key_counter, print};
+use super::output::key_counter;
 
 #[derive(Args, Debug)]
 pub struct ImportCommand {
@@ -30,9 +30,8 @@ pub struct ImportCommand {
     /// the file
     #[arg(long)]
     only_missing: bool,
-    /// Print the summary as an object of JSON, for programs
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: AsJson,
     #[command(flatten)]
     cluster: Cluster,
 }
@@ -50,7 +49,7 @@ impl ImportCommand {
         let began = Instant::now();
         let (input, keys) = self.open(bad)?;
         let loaded = block_on(self.load(input, keys, &bad))?;
-        print(summary(loaded?, began.elapsed().as_secs_f64(), self.json).as_bytes())
+        print_summary(loaded?, began.elapsed().as_secs_f64(), self.json)
     }
 
     /// The name of the input, for people.
@@ -114,17 +113,20 @@ fn check(file: &File) -> Result<u64, ReadError> {
     Ok(reader.keys())
 }
 
-fn summary(counts: Counts, seconds: f64, is_json: bool) -> String {
+fn print_summary(counts: Counts, seconds: f64, json: AsJson) -> Result<(), Failure> {
     let Counts { written, unchanged } = counts;
     let keys = written + unchanged;
     let rate = keys as f64 / seconds.max(0.001);
-    if is_json {
+    let object = || {
         let object = Object::new().raw("keys", keys).raw("written", written);
         let object = object.raw("unchanged", unchanged).raw("seconds", format!("{seconds:.3}"));
-        return object.raw("keys_per_second", format!("{rate:.0}")).line();
-    }
-    format!(
-        "keys={keys} written={written} unchanged={unchanged} seconds={seconds:.3} \
-         keys_per_second={rate:.0}\n"
-    )
+        object.raw("keys_per_second", format!("{rate:.0}"))
+    };
+    let text = || {
+        format!(
+            "keys={keys} written={written} unchanged={unchanged} seconds={seconds:.3} \
+             keys_per_second={rate:.0}\n"
+        )
+    };
+    json.print(object, text)
 }
