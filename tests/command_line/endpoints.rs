@@ -1,6 +1,6 @@
 //! Clusters that are found by an address instead of servers.toml.
 
-use super::process::{Running, done_at, run_with, said, three_servers};
+use super::process::{done_at, run_with, said, start, three_servers};
 use crate::common::code;
 
 #[test]
@@ -90,7 +90,7 @@ fn a_command_outlives_the_server_that_it_was_given() {
     let mut cluster = three_servers();
     let given = cluster.wait_for_leader();
     let address = cluster.address(given);
-    let watch = Running::start(&["watch", "k", "--from", "1", "--endpoints", &address]);
+    let (watch, _directory) = start(&["watch", "k", "--from", "1", "--endpoints", &address]);
     done_at(&address, &["set", "k", "before"], 0);
     assert!(watch.line().starts_with("set k "));
     assert_eq!(watch.line(), "before");

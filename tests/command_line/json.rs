@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::process::{run_with, three_servers};
+use super::process::{run_with, start, three_servers};
 use crate::common::{Cluster, code, coracle};
 
 /// The document: the lines of JSON of each command.
@@ -154,7 +154,7 @@ fn keys(it: &mut Checker) {
     it.asks("lease renew", &["7"], 0);
     it.asks("lease info", &["7"], 0);
     // Another process leads meanwhile.
-    let leader = super::process::Running::start(&["elect", "e", "me", "--endpoints", &address]);
+    let (leader, _directory) = start(&["elect", "e", "me", "--endpoints", &address]);
     leader.line();
     it.asks("elect", &["e"], 0);
 }

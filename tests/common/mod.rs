@@ -13,6 +13,7 @@ pub mod gates;
 pub mod http;
 pub mod members;
 pub mod node_thread;
+pub mod running;
 pub mod slow_line;
 
 use std::collections::BTreeMap;

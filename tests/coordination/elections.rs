@@ -1,16 +1,16 @@
 //! `coracle elect`.
 
-use super::process::{Running, done, refused, signal, three_servers, wait_for_places};
+use super::process::{done, refused, signal, start, three_servers, wait_for_places};
 
 #[test]
 fn candidates_lead_one_after_the_other_and_everybody_can_see_who_does() {
     let mut cluster = three_servers();
     let nobody = refused(&cluster, &["elect", "e"], 1);
     assert_eq!(nobody, "coracle: nobody leads\n");
-    let observer = Running::start(&cluster, &["elect", "e", "--observe"], &[]);
+    let observer = start(&cluster, &["elect", "e", "--observe"], &[]);
     assert_eq!(observer.line(), "");
 
-    let elect = |value| Running::start(&cluster, &["elect", "e", value, "--seconds", "20"], &[]);
+    let elect = |value| start(&cluster, &["elect", "e", value, "--seconds", "20"], &[]);
     let first = elect("one");
     let token: u64 = first.line().parse().unwrap();
     assert_eq!(observer.line(), "one");
@@ -43,7 +43,7 @@ fn candidates_lead_one_after_the_other_and_everybody_can_see_who_does() {
 #[test]
 fn a_leader_that_was_deposed_or_did_not_come_says_so() {
     let cluster = three_servers();
-    let leader = Running::start(&cluster, &["elect", "e", "one"], &[]);
+    let leader = start(&cluster, &["elect", "e", "one"], &[]);
     leader.line();
     let late = ["elect", "e", "two", "--wait", "1"];
     assert_eq!(refused(&cluster, &late, 3), "coracle: others were first for 1 s\n");

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::process::{
-    Running, directory, done, is_alive, queue, signal, three_servers, wait_for_places,
+    Running, directory, done, is_alive, queue, signal, start, three_servers, wait_for_places,
 };
 use crate::common::Cluster;
 
@@ -16,7 +16,7 @@ const UNTIL_GO: &str = "echo runs; while [ ! -e go ]; do sleep 0.02; done";
 /// Starts a command under the lock `l`, as the holder `name`.
 fn lock(cluster: &Cluster, name: &str, script: &str) -> Running {
     let arguments = ["lock", "l", "--seconds", LONG, "--holder", name];
-    Running::start(cluster, &arguments, &["sh", "-c", script])
+    start(cluster, &arguments, &["sh", "-c", script])
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_hand_over_wakes_nobody_but_the_next_one() {
 #[test]
 fn the_command_gets_what_it_needs_and_its_exit_code_is_told() {
     let cluster = three_servers();
-    let run = |command: &[&str]| Running::start(&cluster, &["lock", "l"], command).end();
+    let run = |command: &[&str]| start(&cluster, &["lock", "l"], command).end();
     assert_eq!(run(&["true"]), (0, vec![], String::new()));
     assert_eq!(run(&["sh", "-c", "exit 7"]), (7, vec![], String::new()));
     assert_eq!(run(&["sh", "-c", "kill -9 $$"]), (128 + 9, vec![], String::new()));
@@ -102,7 +102,7 @@ fn who_gives_up_leaves_the_queue_at_once() {
     let first = lock(&cluster, "first", UNTIL_GO);
     assert_eq!(first.line(), "runs");
     let impatient = ["lock", "l", "--seconds", LONG, "--wait", "1", "--holder", "impatient"];
-    let (code, printed, said) = Running::start(&cluster, &impatient, &["echo", "never"]).end();
+    let (code, printed, said) = start(&cluster, &impatient, &["echo", "never"]).end();
     assert_eq!((code, printed), (3, vec![]));
     assert_eq!(said, "coracle: others were first for 1 s\n");
     assert_eq!(queue(&cluster, "l").len(), 1);

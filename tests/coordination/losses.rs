@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::process::{
-    Running, directory, done, is_alive, queue, signal, three_servers, wait_for_places,
+    Running, directory, done, is_alive, queue, signal, start, three_servers, wait_for_places,
 };
 use crate::common::Cluster;
 
@@ -13,7 +13,7 @@ const STUBBORN: &str = "trap 'echo asked' TERM; (trap '' TERM; exec sleep 1000) 
                         echo $$; while :; do sleep 0.02; done";
 
 fn lock(cluster: &Cluster, seconds: &str, script: &str) -> Running {
-    Running::start(cluster, &["lock", "l", "--seconds", seconds], &["sh", "-c", script])
+    start(cluster, &["lock", "l", "--seconds", seconds], &["sh", "-c", script])
 }
 
 /// The numbers of the processes of the stubborn command.
@@ -184,7 +184,7 @@ fn a_release_that_no_server_hears_is_told_and_is_no_failure() {
     let script = "echo runs; while [ ! -e go ]; do sleep 0.02; done";
     let holder = lock(&cluster, "600", script);
     assert_eq!(holder.line(), "runs");
-    let leader = Running::start(&cluster, &["elect", "e", "me", "--seconds", "600"], &[]);
+    let leader = start(&cluster, &["elect", "e", "me", "--seconds", "600"], &[]);
     leader.line();
     cluster.ids().into_iter().for_each(|id| cluster.kill(id));
     fs::write(directory(&cluster).join("go"), "").unwrap();

@@ -1,22 +1,10 @@
 //! Commands that run while a test goes on.
 
-use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Instant;
+use std::process::Command;
 
-use crate::common::{Cluster, PATIENCE, code};
-
-/// A cluster of three servers in which versions are revisions.
-pub fn three_servers() -> Cluster {
-    let settings = "[raft]\nelection_timeout_ms = [300, 600]\n";
-    let mut cluster = Cluster::prepare_like(3, "127.0.0.1", settings);
-    cluster.ids().into_iter().for_each(|id| cluster.start_server(id));
-    cluster.wait_for_leader();
-    cluster.wait_until_named();
-    cluster
-}
+pub use crate::common::running::{Running, said, three_servers};
+use crate::common::{Cluster, code};
 
 /// Runs a command that has to end with this exit code; returns what it has printed.
 #[track_caller]
@@ -52,85 +40,15 @@ pub fn refused(cluster: &Cluster, arguments: &[&str], exit_code: i32) -> String 
     said(&cluster.coracle(arguments), exit_code)
 }
 
-/// The one sentence of a command that was refused with this exit code.
-#[track_caller]
-pub fn said(output: &Output, exit_code: i32) -> String {
-    assert_eq!(code(output), exit_code, "{output:?}");
-    let said = String::from_utf8(output.stderr.clone()).unwrap();
-    assert_eq!(said.lines().count(), 1, "{said}");
-    said
-}
-
-/// A command that runs. Dropped, it is killed.
-pub struct Running {
-    process: Child,
-    lines: Receiver<String>,
-}
-
-impl Running {
-    /// Starts `coracle` with these arguments, and a command behind two dashes if it is not empty.
-    pub fn start(cluster: &Cluster, arguments: &[&str], command: &[&str]) -> Running {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_coracle"));
-        process.args(arguments).arg("--config").arg(cluster.config());
-        if !command.is_empty() {
-            process.arg("--").args(command);
-        }
-        let mut process = process
-            .current_dir(directory(cluster))
-            .env("CORACLE", env!("CARGO_BIN_EXE_coracle"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary can be started");
-        let output = BufReader::new(process.stdout.take().expect("it is piped"));
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            // The test may have ended.
-            let _ = output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line));
-        });
-        Running { process, lines }
+/// Starts `coracle` with these arguments, and a command behind two dashes if it is not empty.
+pub fn start(cluster: &Cluster, arguments: &[&str], command: &[&str]) -> Running {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_coracle"));
+    process.args(arguments).arg("--config").arg(cluster.config());
+    if !command.is_empty() {
+        process.arg("--").args(command);
     }
-
-    /// The next line that it prints.
-    #[track_caller]
-    pub fn line(&self) -> String {
-        self.lines.recv_timeout(PATIENCE).expect("it prints another line")
-    }
-
-    /// The process id.
-    pub fn pid(&self) -> u32 {
-        self.process.id()
-    }
-
-    /// True until it has ended.
-    pub fn is_running(&mut self) -> bool {
-        self.process.try_wait().expect("our child can be waited for").is_none()
-    }
-
-    /// Waits for its end. Returns its exit code, the lines that it has printed and not told yet,
-    /// and what it has said on standard error.
-    #[track_caller]
-    pub fn end(mut self) -> (i32, Vec<String>, String) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.is_running() {
-            assert!(Instant::now() < deadline, "it does not end");
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        let status = self.process.wait().expect("our child can be waited for");
-        let mut said = String::new();
-        let stderr = self.process.stderr.as_mut().expect("it is piped");
-        stderr.read_to_string(&mut said).expect("it is text");
-        let code = status.code().expect("it was not ended by a signal");
-        (code, self.lines.iter().collect(), said)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+    let coracle = env!("CARGO_BIN_EXE_coracle");
+    Running::spawn(process.current_dir(directory(cluster)).env("CORACLE", coracle))
 }
 
 /// Sends a signal to a process; a number below 0 means a group.

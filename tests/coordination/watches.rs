@@ -2,14 +2,14 @@
 
 use std::process::{Command, Stdio};
 
-use super::process::{Running, compact, done, done_with_input, refused, signal, three_servers};
+use super::process::{compact, done, done_with_input, refused, signal, start, three_servers};
 use crate::common::clients::Writer;
 use crate::common::code;
 
 #[test]
 fn a_watch_prints_each_change_once_in_order_while_servers_die_one_after_the_other() {
     let mut cluster = three_servers();
-    let watch = Running::start(&cluster, &["watch", "key", "--from", "2"], &[]);
+    let watch = start(&cluster, &["watch", "key", "--from", "2"], &[]);
     let writer = Writer::start(cluster.addresses());
     for id in cluster.ids() {
         writer.wait_for_more(&cluster, 50);
