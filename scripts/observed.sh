@@ -10,7 +10,9 @@ usage: scripts/observed.sh [--clients N] [--seconds S] [--rounds R] [--consoles 
 Five servers take puts. In turn nobody looks at them, or each is scraped once a second and
 streams of the console are open, as the page opens them. All of it runs on this machine, also
 the load and the readers (curl, one process for each server that is scraped and one for the
-streams). A round has both twice, in the order without, with, with, without.
+streams). A round has both twice, in the order without, with, with, without. Last comes what
+the servers work for those who look, with no load: a figure that other programs of the machine
+disturb far less than they disturb the puts.
 
   --clients N    connections of the load (64)
   --seconds S    time of each measurement (4)
@@ -30,6 +32,7 @@ clients=64
 seconds=4
 rounds=4
 consoles=3
+alone_seconds=15
 
 while [ $# -gt 0 ]; do
     case $1 in
@@ -86,6 +89,23 @@ measure() {
         }'
 }
 
+# Prints what the servers work in a second without a load, and then with those who look.
+measure_alone() {
+    local mode cpu from took
+    for mode in without with; do
+        if [ "$mode" = with ]; then look; fi
+        cpu=$(cpu_ticks "${pids[@]}")
+        from=$(now_us)
+        sleep "$alone_seconds"
+        took=$(($(now_us) - from))
+        cpu=$(($(cpu_ticks "${pids[@]}") - cpu))
+        if [ "$mode" = with ]; then look_away; fi
+        awk -v mode="$mode" -v ticks="$cpu" -v hz="$ticks_per_second" -v took="$took" 'BEGIN {
+            printf "%-8s no load, %6.1f ms of the five servers a second\n", mode, ticks / hz / took * 1e9
+        }'
+    done
+}
+
 build
 has_http=yes
 make_dir
@@ -103,3 +123,4 @@ for _ in $(seq "$rounds"); do
         tee -a "$dir/ratios"
 done
 echo "with / without, smallest / median / largest: $(awk '{ print $2 }' "$dir/ratios" | spread)"
+measure_alone

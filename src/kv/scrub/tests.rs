@@ -83,11 +83,29 @@ fn a_changed_bit_is_found_by_each_read_by_the_walk_and_by_a_snapshot() {
 
 #[test]
 fn a_changed_record_decides_no_outcome() {
-    for command in [cas("key0001", 1, "x"), delete("key0001")] {
+    for command in [cas("key0001", 1, "x"), delete("key0001"), set("key0001", "x")] {
         let mut store = store(1);
         assert!(store.flip_bit(0x0005_0000), "the version");
         let applied = store.apply(&entry(2, 0, &command));
         assert_eq!(applied, Err(ApplyError::Corrupted(key_corruption("key0001", 0))));
+    }
+}
+
+#[test]
+fn a_changed_value_that_is_replaced_is_found_by_who_reads_it_from_the_history() {
+    let changed = || {
+        let mut log = Log::with_history();
+        log.apply(&set("k", "value"));
+        let revision = log.store.revision();
+        assert!(log.store.flip_bit(0x0002_0000), "the value");
+        (log, revision)
+    };
+    for command in [set("k", "x"), cas("k", changed().1, "x"), delete("k")] {
+        let (mut log, revision) = changed();
+        log.apply(&command);
+        let past = Query::Get { key: Bytes::from("k"), at: revision };
+        let found = log.store.query(&past, 0).unwrap_err();
+        assert_eq!(found, key_corruption("k", revision), "{command:?}");
     }
 }
 
