@@ -380,8 +380,17 @@ impl Raft {
                 ms,
             });
         }
-        let is_due = self.is_caught_up(change.number, candidate);
-        is_due.then(|| transitions::join(self.membership()))
+        if !self.is_caught_up(change.number, candidate) {
+            return None;
+        }
+        // It may have been added with an address at which nobody is, and have found the others by
+        // itself. A voter has to be found by all, and at once.
+        let membership = self.membership();
+        let membership = match self.other_addresses(membership, candidate) {
+            Some(said) => self.with_other_addresses(candidate, said),
+            None => membership.clone(),
+        };
+        Some(transitions::join(&membership))
     }
 
     /// True when the learner has caught up, is heard, and is not rejoining.
@@ -421,18 +430,27 @@ impl Raft {
         if membership.is_seed() || membership.change.is_some() {
             return;
         }
-        let is_news = |(id, member): (&NodeId, &Member)| {
-            let said = self.proven_addresses(*id)?;
-            (said != member).then(|| (*id, said.clone()))
-        };
-        let Some((id, member)) = membership.members.iter().find_map(is_news) else { return };
-        let next = transitions::with_addresses(membership, id, member.clone());
-        let Member { peer, client } = member;
-        self.tell_step(MembersEvent::WritesAddresses { id, peer, client });
+        let news = |id: &NodeId| Some((*id, self.other_addresses(membership, *id)?));
+        let Some((id, said)) = membership.members.keys().find_map(news) else { return };
+        let next = self.with_other_addresses(id, said);
         self.append_membership(next);
         if let RoleState::Leader(leadership) = &mut self.role {
             leadership.changing.address_wait_ticks = self.settings.ticks_per_second;
         }
+    }
+
+    /// The addresses that a member says now, if the membership has others.
+    fn other_addresses(&self, membership: &Membership, id: NodeId) -> Option<Member> {
+        let said = self.proven_addresses(id)?;
+        (membership.members.get(&id) != Some(said)).then(|| said.clone())
+    }
+
+    /// The newest membership with the addresses that a member says.
+    fn with_other_addresses(&mut self, id: NodeId, said: Member) -> Membership {
+        let next = transitions::with_addresses(self.membership(), id, said.clone());
+        let Member { peer, client } = said;
+        self.tell_step(MembersEvent::WritesAddresses { id, peer, client });
+        next
     }
 
     /// The addresses that a member of the same cluster says now.

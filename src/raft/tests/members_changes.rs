@@ -142,3 +142,21 @@ fn a_learner_gets_everything_and_counts_for_nothing() {
     assert!(cluster.node(n(4)).disk.log().entry(lost).is_some());
     assert!(cluster.raft(n(4)).last_log().index >= i(1));
 }
+
+/// Whoever added it has mistyped its address, and it has found the others by itself. Between its
+/// vote and a later update nobody else would know where it is.
+#[test]
+fn a_new_server_becomes_a_voter_with_the_addresses_that_it_says() {
+    let mut cluster = Cluster::with_members(1, 1);
+    let mistyped = MemberOperation::Add { id: Some(n(2)), member: member(12), is_learner: false };
+    let number = cluster.begin(mistyped);
+    cluster.add_node(2);
+    // It was told the id of the cluster when it asked to join.
+    cluster.crash(n(2));
+    cluster.gate_mut(n(2)).cluster_id = cluster.gate(n(1)).cluster_id;
+    cluster.restart(n(2));
+    cluster.pass_until(|cluster| cluster.members_of(1).is_voter(n(2)));
+    assert_eq!(cluster.members_of(1).members[&n(2)], member(2));
+    cluster.pass_until(|cluster| cluster.has_ended(n(1), number));
+    assert_eq!(cluster.members_of(2).members[&n(2)], member(2));
+}

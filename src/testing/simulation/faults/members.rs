@@ -4,6 +4,7 @@
 //! removed stop, or stay, or come back with their old disk or with an empty one.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt;
@@ -14,7 +15,7 @@ use crate::testing::simulation::cluster::{after, choose_way_to_start, crash, sta
 use crate::testing::simulation::members::{MembersPlan, Step};
 use crate::testing::simulation::workload::operator::{Operator, Reply, takes_a_voter};
 use crate::testing::simulation::world::{CLIENT_PORT, Machine, Place, World, host};
-use crate::types::NodeId;
+use crate::types::{Address, Membership, NodeId};
 
 /// The time between two looks for machines whose servers were removed.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -184,7 +185,7 @@ fn follow_up(world: &Rc<World>, plan: &MembersPlan, reply: &Reply) {
 /// A machine comes back at another port. Its hello says so, or an operator does.
 async fn move_one(world: &Rc<World>, operator: &mut Operator) {
     let serving = world.serving();
-    let may_move = |id: &u64| is_proven(world, *id) && are_all_found(world);
+    let may_move = |id: &u64| is_proven(world, *id) && finds_all(world, *id);
     // One that does not know the id of the cluster believes nobody who has moved.
     if !world.members().into_iter().all(|id| is_proven(world, id)) {
         return;
@@ -204,7 +205,7 @@ async fn move_one(world: &Rc<World>, operator: &mut Operator) {
 /// All machines get other ports, and files that say so, as when all containers are created anew.
 fn move_all(world: &Rc<World>) {
     let serving = world.serving();
-    if !are_all_found(world) || !serving.iter().all(|id| is_proven(world, *id)) {
+    if !serving.iter().all(|id| is_proven(world, *id) && finds_all(world, *id)) {
         return;
     }
     for id in &serving {
@@ -215,13 +216,18 @@ fn move_all(world: &Rc<World>) {
     serving.into_iter().for_each(|id| end_in_some_way(world, id));
 }
 
-/// True when the log says where each member is. Two servers that move at once, each with an old
-/// file, find each other only when the log has their addresses.
-fn are_all_found(world: &World) -> bool {
-    let membership = world.membership();
-    let is_found = |id: &u64| {
-        let member = membership.members.get(&NodeId(*id));
-        member.is_none_or(|member| member.peer.port == world.machines[id].site.peer_port.get())
+/// True when the log says where each member is, also that of node `id` on its disk. Two servers that
+/// have both moved, each with an old file, find each other only when the one that moved last has the
+/// address of the other: a server that was cut off when that one moved must not move as well.
+fn finds_all(world: &World, id: u64) -> bool {
+    let known = [world.membership(), world.wire.members_on_disk(id)];
+    let is_found = |other: &u64| {
+        let port = world.machines[other].site.peer_port.get();
+        let place = Address { host: host(*other), port };
+        let says_so = |membership: &Arc<Membership>| {
+            membership.members.get(&NodeId(*other)).is_none_or(|member| member.peer == place)
+        };
+        known.iter().all(says_so)
     };
     world.members().iter().all(is_found)
 }
