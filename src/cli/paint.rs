@@ -33,6 +33,17 @@ impl Paint {
         Paint { is_colored: AutoStream::choice(&io::stdout()) != ColorChoice::Never }
     }
 
+    /// Colours.
+    #[cfg(test)]
+    pub fn for_tests() -> Paint {
+        Paint { is_colored: true }
+    }
+
+    /// True when there are colours.
+    pub fn is_colored(self) -> bool {
+        self.is_colored
+    }
+
     /// The text in a style.
     pub fn text(self, style: Style, text: &str) -> String {
         if self.is_colored { format!("{style}{text}{style:#}") } else { text.to_owned() }

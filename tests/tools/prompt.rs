@@ -4,6 +4,7 @@ use std::io::Read;
 use std::process::{Child, Command};
 
 use tempfile::TempDir;
+use vt100::Color;
 
 use super::screen::{Terminal, open_terminal, spawn};
 use super::start;
@@ -20,8 +21,12 @@ struct Ended(Child);
 
 impl Prompt {
     fn start(cluster: &Cluster, state: &TempDir) -> Prompt {
+        Prompt::start_as(cluster, &mut command(cluster, state))
+    }
+
+    fn start_as(cluster: &Cluster, command: &mut Command) -> Prompt {
         let terminal = Terminal::open();
-        let process = terminal.run(&mut command(cluster, state));
+        let process = terminal.run(command);
         let prompt = Prompt { process: Ended(process), terminal };
         prompt.terminal.wait_for(cluster, "Ctrl-D ends.");
         prompt
@@ -136,4 +141,23 @@ fn a_terminal_that_is_gone_ends_the_prompt() {
     }
     drop(person);
     cluster.wait_for("the end", || process.0.try_wait().unwrap());
+}
+
+#[test]
+fn the_option_of_the_prompt_is_that_of_its_commands() {
+    let cluster = start();
+    let state = TempDir::new().unwrap();
+    let plain = (Color::Default, false);
+    for (option, key, line) in
+        [("auto", (Color::Default, true), (Color::Idx(6), true)), ("never", plain, plain)]
+    {
+        let mut command = command(&cluster, &state);
+        command.env_remove("NO_COLOR").env_remove("CI").args(["--color", option]);
+        let mut prompt = Prompt::start_as(&cluster, &mut command);
+        assert_eq!(prompt.terminal.look_of("coracle>"), line, "{option}");
+        prompt.terminal.press(&format!("set {option} value\rscan {option}\r"));
+        let found = format!("\n{option} ");
+        prompt.terminal.wait_for(&cluster, &found);
+        assert_eq!(prompt.terminal.look_of(found.trim_start()), key, "{option}");
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
-use vt100::Parser;
+use vt100::{Color, Parser};
 
 use crate::common::Cluster;
 
@@ -50,6 +50,18 @@ impl Terminal {
     /// The text that the terminal shows now.
     pub fn text(&self) -> String {
         self.screen.lock().unwrap().screen().contents()
+    }
+
+    /// The color of the last place at which the terminal shows a text, and whether it is bold.
+    pub fn look_of(&self, text: &str) -> (Color, bool) {
+        let parser = self.screen.lock().unwrap();
+        let screen = parser.screen();
+        let places = screen.rows(0, COLUMNS).zip(0..).filter_map(|(row, at)| {
+            // The rows that these tests look at have one byte a column.
+            row.find(text).and_then(|column| screen.cell(at, u16::try_from(column).unwrap()))
+        });
+        let cell = places.last().unwrap_or_else(|| panic!("no {text}: {}", screen.contents()));
+        (cell.fgcolor(), cell.bold())
     }
 
     /// True while a program has the screen for itself.

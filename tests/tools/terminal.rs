@@ -3,6 +3,8 @@
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus};
 
+use vt100::Color;
+
 use super::screen::{Terminal, open_terminal, spawn};
 use super::{follower, start};
 use crate::common::Cluster;
@@ -15,8 +17,12 @@ struct Top {
 
 impl Top {
     fn start(cluster: &Cluster) -> Top {
+        Top::start_as(&mut command(cluster))
+    }
+
+    fn start_as(command: &mut Command) -> Top {
         let terminal = Terminal::open();
-        let process = terminal.run(&mut command(cluster));
+        let process = terminal.run(command);
         Top { process, terminal }
     }
 
@@ -90,6 +96,22 @@ fn keys_sort_pause_and_explain_and_a_server_that_dies_is_seen() {
         let below = text.lines().skip_while(|line| *line != last).nth(1)?;
         (below.starts_with(&format!("{dead}   down")) && below.contains("unseen")).then_some(())
     });
+}
+
+#[test]
+fn a_server_that_is_down_has_a_color_unless_the_option_forbids_it() {
+    let mut cluster = start();
+    let dead = follower(&cluster);
+    cluster.kill(dead);
+    for (option, color) in [("auto", Color::Idx(1)), ("never", Color::Default)] {
+        let mut command = command(&cluster);
+        command.env("TERM", "xterm").env_remove("NO_COLOR").env_remove("CI");
+        let top = Top::start_as(command.args(["--color", option]));
+        top.terminal.wait_for(&cluster, "5 servers, 4 answer.");
+        let row = format!("{dead}   down");
+        top.terminal.wait_for(&cluster, &row);
+        assert_eq!(top.terminal.look_of(&row).0, color, "{option}");
+    }
 }
 
 /// The signal that tells of it need not come: the terminal is not that of the process's session.

@@ -1,34 +1,42 @@
 //! The lines on standard output: those of each server with its name before them.
 
-use std::io::{self, BufRead, BufReader, IsTerminal, PipeReader, Write};
+use std::io::{self, BufRead, BufReader, PipeReader, Write};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use anstyle::{AnsiColor, Style};
 use coracle::types::NodeId;
 use tokio::sync::Notify;
 
+use crate::cli::paint::{PLAIN, Paint};
 use crate::cli::text::shown;
 
-/// The colours of the servers' names, as the numbers of terminals: no white, no black.
-const COLOURS: [u8; 6] = [36, 33, 32, 35, 34, 31];
+/// The styles of the servers' names: no white, no black.
+const STYLES: [Style; 6] = [
+    AnsiColor::Cyan.on_default(),
+    AnsiColor::Yellow.on_default(),
+    AnsiColor::Green.on_default(),
+    AnsiColor::Magenta.on_default(),
+    AnsiColor::Blue.on_default(),
+    AnsiColor::Red.on_default(),
+];
 
 /// The width of the names.
 const WIDTH: usize = 4;
 
 /// Standard output, which several threads write to, a line at a time.
 pub struct Screen {
-    has_colours: bool,
+    paint: Paint,
     /// True when nobody reads it any more.
     is_closed: Mutex<bool>,
     closed: Notify,
 }
 
 impl Screen {
-    /// The output. Names have colours when a person looks, and did not forbid it (`NO_COLOR`).
+    /// The output. The names of servers have colours if it shows them.
     pub fn new() -> Screen {
-        let is_forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let has_colours = io::stdout().is_terminal() && !is_forbidden;
-        Screen { has_colours, is_closed: Mutex::new(false), closed: Notify::new() }
+        let paint = Paint::of_stdout();
+        Screen { paint, is_closed: Mutex::new(false), closed: Notify::new() }
     }
 
     /// Returns when nobody reads the output any more. Cancel-safe.
@@ -38,7 +46,7 @@ impl Screen {
 
     /// Writes a line of this command itself.
     pub fn say(&self, line: &str) {
-        self.write("dev", None, line);
+        self.write("dev", PLAIN, line);
     }
 
     /// Copies the lines of a server until it has ended.
@@ -50,14 +58,14 @@ impl Screen {
             // An error of the pipe is its end.
             while output.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
                 let text = String::from_utf8_lossy(&line);
-                screen.write(&format!("n{id}"), Some(id), text.trim_end());
+                screen.write(&format!("n{id}"), style_of(id), text.trim_end());
                 line.clear();
             }
         })
     }
 
-    fn write(&self, name: &str, server: Option<NodeId>, text: &str) {
-        let line = line(name, server.filter(|_| self.has_colours), text);
+    fn write(&self, name: &str, style: Style, text: &str) {
+        let line = line(self.paint, (name, style), text);
         let mut is_closed = self.is_closed.lock().expect("no thread panics while it writes");
         if *is_closed {
             return;
@@ -70,16 +78,15 @@ impl Screen {
     }
 }
 
-/// A line with the name of its origin, in the colour of the server if there is one.
-fn line(name: &str, coloured: Option<NodeId>, text: &str) -> String {
-    let text = shown(text);
-    match coloured {
-        Some(id) => {
-            let colour = COLOURS[(id.0 as usize).wrapping_sub(1) % COLOURS.len()];
-            format!("\u{1b}[{colour}m{name:<WIDTH$}|\u{1b}[0m {text}\n")
-        }
-        None => format!("{name:<WIDTH$}| {text}\n"),
-    }
+/// The style of a server's name.
+fn style_of(id: NodeId) -> Style {
+    STYLES[(id.0 as usize).wrapping_sub(1) % STYLES.len()]
+}
+
+/// A line with the name of its origin.
+fn line(paint: Paint, (name, style): (&str, Style), text: &str) -> String {
+    let name = paint.text(style, &format!("{name:<WIDTH$}|"));
+    format!("{name} {}\n", shown(text))
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use self::keys::Keys;
 use super::endpoints::{ENDPOINTS_VARIABLE, Endpoints};
 use super::failure::{Failure, usage};
 use super::output::print;
+use super::paint::Paint;
 use super::words::commands;
 
 /// The text before the line.
@@ -99,6 +100,10 @@ fn execute(words: &[Vec<u8>], endpoints: Option<&str>) -> Result<ControlFlow<()>
     let mut command = Command::new(std::env::current_exe()?);
     command.args(words.iter().map(|word| OsStr::from_bytes(word)));
     command.envs(endpoints.map(|endpoints| (ENDPOINTS_VARIABLE, endpoints)));
+    if !Paint::of_stdout().is_colored() {
+        // The prompt may have been told by an option, which its commands do not see.
+        command.env("NO_COLOR", "1");
+    }
     if command.status()?.signal() == Some(INTERRUPT) {
         // The terminal shows ^C in the line that the command has begun.
         print(b"\n")?;
@@ -114,8 +119,8 @@ struct Lines {
 
 impl Lines {
     fn open(helper: LineHelper) -> Result<Lines, Failure> {
-        let has_colors = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let colors = if has_colors { ColorMode::Enabled } else { ColorMode::Disabled };
+        let is_colored = Paint::of_stdout().is_colored();
+        let colors = if is_colored { ColorMode::Enabled } else { ColorMode::Disabled };
         let config = Config::builder()
             .history_ignore_space(true)
             .max_history_size(history::LINES_MAX)

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use ratatui::crossterm::style::force_color_output;
 use ratatui::{DefaultTerminal, try_init, try_restore};
 
 use super::super::failure::Failure;
+use super::super::paint::Paint;
 use super::super::roster::Roster;
 use super::keys::{Key, Keys};
 use super::screen::{Wishes, draw};
@@ -20,6 +22,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// # Errors
 /// When the terminal does not do what it is told.
 pub fn run(roster: Roster, patience: Duration) -> Result<(), Failure> {
+    // The library knows NO_COLOR, and not the option.
+    force_color_output(Paint::of_stdout().is_colored());
     let watcher = Watcher::start(roster.targets.clone(), patience)?;
     let keys = Keys::read()?;
     let mut terminal = try_init().inspect_err(|_| put_back())?;
