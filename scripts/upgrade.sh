@@ -110,7 +110,9 @@ build_commit() {
     # A copy, and no worktree: the repository is not told of it, so that nothing has to be
     # cleaned up there when target is removed.
     git -C "$root" archive "$commit" | tar --extract --directory "$work/tree"
-    cargo build --quiet --locked --profile "$profile" --bin coracle \
+    # Most crates of others are those of these sources, and are built once for both. The program
+    # itself must not take the place of the newer one.
+    CARGO_BUILD_BUILD_DIR=$target cargo build --quiet --locked --profile "$profile" --bin coracle \
         --manifest-path "$work/tree/Cargo.toml" --target-dir "$work/target"
     cp "$work/target/$builds/coracle" "$old.new"
     mv "$old.new" "$old"
