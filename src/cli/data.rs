@@ -26,6 +26,7 @@ pub enum DataCommand {
     Cas(CasCommand),
     /// Remove a key
     Delete {
+        /// The key
         key: OsString,
         #[command(flatten)]
         form: KeyForm,
@@ -36,6 +37,7 @@ pub enum DataCommand {
 
 #[derive(Args, Debug)]
 pub struct GetCommand {
+    /// The key
     key: OsString,
     #[command(flatten)]
     key_form: KeyForm,
@@ -55,6 +57,7 @@ pub struct GetCommand {
 
 #[derive(Args, Debug)]
 pub struct WriteCommand {
+    /// The key
     key: OsString,
     #[command(flatten)]
     value: Value,
@@ -64,6 +67,7 @@ pub struct WriteCommand {
 
 #[derive(Args, Debug)]
 pub struct CasCommand {
+    /// The key
     key: OsString,
     /// The version that the key must have; 0: the key must be absent
     version: u64,

@@ -78,6 +78,12 @@ impl Object {
         self
     }
 
+    /// Adds all values of another object.
+    pub fn with(mut self, other: Object) -> Object {
+        self.members.extend(other.members);
+        self
+    }
+
     /// Adds a text.
     pub fn text(self, name: &str, text: &str) -> Object {
         self.raw(name, json_text(text))

@@ -25,6 +25,7 @@ pub enum LeaseCommand {
     },
     /// Let the time of a lease begin anew, and print it
     Renew {
+        /// The id of the lease
         id: u64,
         #[command(flatten)]
         json: AsJson,
@@ -33,6 +34,7 @@ pub enum LeaseCommand {
     },
     /// End a lease, and remove its keys
     Revoke {
+        /// The id of the lease
         id: u64,
         #[command(flatten)]
         cluster: Cluster,
@@ -43,6 +45,7 @@ pub enum LeaseCommand {
 
 #[derive(Args, Debug)]
 pub struct InfoCommand {
+    /// The id of the lease
     id: u64,
     #[command(flatten)]
     json: AsJson,

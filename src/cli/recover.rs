@@ -12,7 +12,7 @@ use coracle::storage::StorageError;
 use coracle::types::{LogIndex, Membership, NodeId};
 
 use super::failure::{Failure, usage};
-use super::json::{AsJson, Object, json_list};
+use super::json::{AsJson, Object, json_list, json_text};
 use super::output::{print, table};
 
 #[derive(Debug, Subcommand)]
@@ -58,6 +58,8 @@ pub struct Apply {
     /// written later is lost
     #[arg(long, value_name = "INDEX")]
     was_removed_at: Option<u64>,
+    #[command(flatten)]
+    json: AsJson,
 }
 
 impl RecoverCommand {
@@ -254,21 +256,36 @@ impl Apply {
         }
         let (id, dir, (backup, before)) = (survivor.id(), &self.dir, survivor.new_paths());
         let restored = survivor.found(typed, &self.new_cluster, draw_incarnation()?).map_err(no)?;
-        let (name, dir, backup) = (&self.new_cluster, dir.display(), backup.display());
-        let mut out = format!(
-            "done: {dir} is server {id} of cluster {name:?}, and begins with entry {} \
-             (origin={:032x}). The old directory is kept as {}.\n\
-             next: set cluster = {name:?} in servers.toml everywhere; move the old directories of \
-             the other servers away; then\n",
-            restored.head.last,
-            restored.digest,
-            before.display()
-        );
-        for other in survivors.membership.voters.iter().filter(|other| **other != id) {
-            out += &format!("  coracle snapshot restore {backup} --id {other}\n");
-        }
-        out += &format!("  coracle serve --id {id}\n");
-        print(out.as_bytes())
+        let (name, dir, last) = (&self.new_cluster, dir.display(), restored.head.last);
+        let (before, origin) = (before.display(), format!("{:032x}", restored.digest));
+        let others = survivors.membership.voters.iter().filter(|other| **other != id);
+        let mut next: Vec<String> = others
+            .map(|other| format!("coracle snapshot restore {} --id {other}", backup.display()))
+            .collect();
+        next.push(format!("coracle serve --id {id}"));
+        self.json.print(
+            || {
+                Object::new()
+                    .text("dir", &dir.to_string())
+                    .raw("id", id)
+                    .text("cluster", name)
+                    .raw("last_included_index", last.index)
+                    .raw("last_included_term", last.term)
+                    .text("origin", &origin)
+                    .text("old_dir", &before.to_string())
+                    .raw("next", json_list(next.iter().map(|command| json_text(command))))
+            },
+            || {
+                let mut out = format!(
+                    "done: {dir} is server {id} of cluster {name:?}, and begins with entry {last} \
+                     (origin={origin}). The old directory is kept as {before}.\n\
+                     next: set cluster = {name:?} in servers.toml everywhere; move the old \
+                     directories of the other servers away; then\n"
+                );
+                next.iter().for_each(|command| out += &format!("  {command}\n"));
+                out
+            },
+        )
     }
 
     /// Refuses what would give up more than was said.
@@ -331,6 +348,9 @@ impl Apply {
 
 /// The voters as the plan says them, of both halves of a joint membership.
 fn voters(membership: &Membership) -> String {
+    if membership.voters.is_empty() {
+        return "None of them knows the voters. ".to_owned();
+    }
     let voters = list(&membership.voters, " ");
     match membership.is_joint() {
         true => format!("voters: {voters}, and before {}. ", list(&membership.outgoing, " ")),

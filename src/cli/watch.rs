@@ -43,6 +43,7 @@ pub struct WatchCommand {
 
 #[derive(Args, Debug)]
 pub struct HistoryCommand {
+    /// The key
     key: OsString,
     #[command(flatten)]
     key_form: KeyForm,

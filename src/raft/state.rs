@@ -440,6 +440,7 @@ impl Raft {
             leader_id: self.leader_id(),
             commit_index: self.commit_index,
             last_log_index: self.log.last().index,
+            last_persisted_index: self.last_persisted_index(),
             snapshot_index: self.snapshot_index(),
             snapshot_progress: self.snapshot_progress(),
             snapshot_refusals: self.snapshot_refusals(),

@@ -63,6 +63,8 @@ pub struct NodeStatus {
     pub commit_index: LogIndex,
     /// The end of its log.
     pub last_log_index: LogIndex,
+    /// The newest entry that its disk has for certain.
+    pub last_persisted_index: LogIndex,
     /// The last entry that its newest snapshot includes; 0 for none.
     pub snapshot_index: LogIndex,
     /// The peers that a leader is sending a snapshot to, each with its progress.

@@ -1,4 +1,4 @@
-//! Inspection of a stopped server's directory from the command line: `dump` prints the log,
+//! Inspection of a stopped server's directory from the command line: `dump` reads the log out,
 //! `verify` checks everything. Both take the lock, so that nothing changes meanwhile, and change
 //! nothing themselves.
 
@@ -14,13 +14,8 @@ use super::identity;
 use super::incarnation;
 use super::log::files::{log_dir, segment_numbers};
 use super::log::recovery::Scanned;
-use crate::types::{
-    Entry, FormatInForce, FormatRange, HardState, LogIndex, LogPosition, LogSummary, NodeId,
-    Payload,
-};
+use crate::types::{Entry, FormatRange, HardState, LogIndex, LogPosition, LogSummary, NodeId};
 
-/// Maximum number of bytes of a command that are shown.
-const PREVIEW_BYTES: usize = 48;
 /// Number of bytes of entries that are in memory at a time.
 const DUMP_BYTES: u64 = 1024 * 1024;
 
@@ -41,39 +36,47 @@ pub struct VerifyReport {
     pub notes: Vec<String>,
 }
 
-/// Prints the hard state, and the entries from `from` to `to` with one line each.
+/// A part of a log that [`dump`] reads out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dumped<'a> {
+    /// The first part.
+    Head {
+        /// Term and vote.
+        hard_state: HardState,
+        /// The end of the log.
+        last: LogPosition,
+        /// Sentences that say what the next start would repair.
+        notes: &'a [String],
+    },
+    /// An entry.
+    Entry(&'a Entry),
+}
+
+/// Reads out the hard state, and the entries from `from` to `to`, each with a call of `take`.
 ///
 /// # Errors
 /// When a server runs there, when the directory is damaged or has a format that this program does
-/// not read, and when `out` cannot be written.
+/// not read, and an error of `take`, which writes it somewhere.
 pub fn dump(
     disk: &dyn Disk,
     dir: &Path,
-    from: LogIndex,
-    to: LogIndex,
-    out: &mut dyn io::Write,
+    (from, to): (LogIndex, LogIndex),
+    take: &mut dyn FnMut(Dumped<'_>) -> io::Result<()>,
 ) -> Result<(), StorageError> {
     let (Examined { mut scanned, .. }, _lock) = inspect(disk, dir)?;
-    let output = Path::new("the output");
-    let hard_state = scanned.loaded.newest.hard_state;
-    let last = scanned.summary.runs.last();
-    let voted_for = hard_state.voted_for.map_or("none".into(), |node| node.to_string());
-    writeln!(
-        out,
-        "current_term={} voted_for={voted_for} last_log_index={} last_log_term={}",
-        hard_state.current_term, last.index, last.term
-    )
-    .during("write", output)?;
-    for note in &scanned.notes {
-        writeln!(out, "# {note}").during("write", output)?;
-    }
+    let mut take = |part: Dumped<'_>| take(part).during("write", Path::new("the output"));
+    take(Dumped::Head {
+        hard_state: scanned.loaded.newest.hard_state,
+        last: scanned.summary.runs.last(),
+        notes: &scanned.notes,
+    })?;
     let mut next = from.max(scanned.index.runs().base().index.next());
     loop {
         let entries = scanned.index.read(disk, next, to, DUMP_BYTES)?;
         let Some(last) = entries.last() else { return Ok(()) };
         next = last.index.next();
         for entry in &entries {
-            writeln!(out, "{}", line(entry)).during("write", output)?;
+            take(Dumped::Entry(entry))?;
         }
     }
 }
@@ -173,28 +176,4 @@ fn identify(disk: &dyn Disk, dir: &Path) -> Result<(NodeId, Option<DiskLock>), S
         });
     };
     Ok((node_id, lock))
-}
-
-fn line(entry: &Entry) -> String {
-    let (kind, body) = match &entry.payload {
-        Payload::Noop => ("noop", String::new()),
-        Payload::Command(bytes) => {
-            let shown = &bytes[..bytes.len().min(PREVIEW_BYTES)];
-            let cut = if shown.len() < bytes.len() { "..." } else { "" };
-            ("command", format!(" body=\"{}\"{cut}", shown.escape_ascii()))
-        }
-        Payload::Membership(membership) => ("membership", format!(" {membership}")),
-        Payload::Format(FormatInForce { format, since, is_in_unwritten_log }) => {
-            let mark = if *is_in_unwritten_log { " in_unwritten_log=true" } else { "" };
-            ("format", format!(" format={format} since={since:?}{mark}"))
-        }
-        Payload::ClusterId(cluster_id) => ("cluster_id", format!(" cluster_id={cluster_id}")),
-    };
-    format!(
-        "index={} term={} stamp_ms={} kind={kind} bytes={}{body}",
-        entry.index,
-        entry.term,
-        entry.stamp_ms,
-        entry.payload.body().len()
-    )
 }

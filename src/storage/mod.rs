@@ -75,7 +75,7 @@ mod tests;
 pub use disk::{Disk, DiskFile, DiskLock, Named, OpenMode, RealDisk};
 pub use error::StorageError;
 pub use hard_state::Lost;
-pub use inspect::{StoppedServer, VerifyReport, dump, verify};
+pub use inspect::{Dumped, StoppedServer, VerifyReport, dump, verify};
 pub use members::{JoinedCluster, keep_joined, read_joined};
 pub use restore::{NewServer, restore, restore_bodies};
 pub use snapshot::{

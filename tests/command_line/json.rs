@@ -208,6 +208,9 @@ fn files(it: &mut Checker, cluster: &mut Cluster) {
     it.runs("recover plan", &[text(&one)], b"", 0);
     it.runs("recover plan", &[text(&one), text(&two)], b"", 0);
     it.runs("log verify", &["--data-dir", text(&one)], b"", 0);
+    it.runs("log dump", &["--data-dir", text(&one)], b"", 0);
+    let lost = ["--new-cluster", "new", "--lose-what-these-alone-had", "2,3"];
+    it.runs("recover apply", &[&[text(&one)][..], &lost].concat(), b"coracle\n", 0);
 }
 
 #[test]

@@ -277,6 +277,11 @@ fn the_state_of_the_cluster_is_pushed_and_a_new_leader_is_seen() {
             && members().all(|member| !member["report"].is_null())
     });
     assert_eq!((&state["here"], &state["can_lose"]), (&json!(3), &json!(1)), "{state}");
+    for member in state["members"].as_array().unwrap() {
+        let number = |name: &str| member["report"][name].as_u64().unwrap();
+        let on_disk = 1..=number("last_log_index");
+        assert!(on_disk.contains(&number("last_persisted_index")), "{member}");
+    }
     events.find(|name, data| name == "sample" && data["rows"][0].is_array());
     cluster.kill(leader);
     let successor = |data: &Value| data["leader"].as_u64().filter(|id| *id != leader);

@@ -290,6 +290,7 @@ async fn a_status_is_answered_with_the_state_of_the_store() {
         leader_id: Some(NodeId(3)),
         commit_index: LogIndex(4),
         last_log_index: LogIndex(5),
+        last_persisted_index: LogIndex(5),
         snapshot_index: LogIndex(0),
         snapshot_progress: vec![(
             NodeId(2),

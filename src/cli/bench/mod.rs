@@ -23,12 +23,13 @@ use std::time::{Duration, Instant};
 use clap::{Args, value_parser};
 use futures_util::future::join_all;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use self::chart::{Chart, XMarks, YScale};
 use self::connection::{Beats, Client, Run, slow_count};
 use self::report::Recorder;
 use self::schedule::Schedule;
+use self::warmup::{Patience, find_ready_leader};
 use self::workload::{Distribution, Workload};
 use crate::cli::cluster::{Cluster, block_on};
 use crate::cli::failure::{Failure, usage};
@@ -175,11 +176,8 @@ impl BenchCommand {
             value_bytes,
             self.shape.read_percent,
         );
-        let patience = self.cluster.patience();
-        let look = warmup::find_ready_leader(&servers, patience, &workload, &progress);
-        let leader = timeout(self.cluster.timeout(), look)
-            .await
-            .map_err(|_| unavailable("no server says that it leads, and takes commands"))?;
+        let patience = Patience { try_time: self.cluster.patience(), time: self.cluster.timeout() };
+        let leader = find_ready_leader(&servers, patience, &workload, &progress).await?;
         let run = Run {
             workload,
             pipeline: self.shape.pipeline as usize,
@@ -298,8 +296,4 @@ fn seconds(text: &str) -> Result<f64, String> {
         return Err("it is not between 0 and 86400".into());
     }
     Ok(seconds)
-}
-
-fn unavailable(reason: &str) -> Failure {
-    Failure::Unavailable(reason.to_owned())
 }

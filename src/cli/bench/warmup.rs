@@ -1,5 +1,6 @@
 //! The preparation of a load: finds the leader, and writes the keys that are to be read.
 
+use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
@@ -7,10 +8,11 @@ use coracle::client::status_of;
 use futures_util::future::join_all;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Input, Malformed, Outcome};
 use super::workload::Workload;
+use crate::cli::failure::Failure;
 use crate::cli::output::LoadBar;
 
 /// The pause between two looks for a leader.
@@ -35,33 +37,67 @@ async fn find_leader(servers: &[String], patience: Duration) -> String {
     }
 }
 
-/// The address of a leader that has the keys, if any are to be read. One answer is waited for no
-/// longer than `patience`.
+/// The times that the preparation takes at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Maximum time for one answer of one server.
+    pub try_time: Duration,
+    /// Maximum time without a leader, or without one that writes keys.
+    pub time: Duration,
+}
+
+/// The address of a leader that has the keys, if any are to be read.
+///
+/// # Errors
+/// When there is no leader for too long, or none that writes the keys.
 pub async fn find_ready_leader(
     servers: &[String],
-    patience: Duration,
+    patience: Patience,
     workload: &Workload,
     progress: &LoadBar,
-) -> String {
+) -> Result<String, Failure> {
+    let written_at = Cell::new(Instant::now());
     loop {
         progress.waiting("looking for a leader");
-        let leader = find_leader(servers, patience).await;
+        let look = timeout(patience.time, find_leader(servers, patience.try_time)).await;
+        let leader =
+            look.map_err(|_| Failure::Unavailable("no server says that it leads".to_owned()))?;
+        if !workload.has_reads() {
+            return Ok(leader);
+        }
+        let left = patience.time.saturating_sub(written_at.get().elapsed());
+        let Err(error) = fill(&leader, workload, progress, (&written_at, patience.time)).await
+        else {
+            return Ok(leader);
+        };
         // The writes fail when the leader has just lost its leadership.
-        if !workload.has_reads() || fill(&leader, workload, progress).await.is_ok() {
-            return leader;
+        if left.is_zero() {
+            return Err(Failure::Unavailable(format!(
+                "{leader} leads, and does not write the keys that are to be read: {error}"
+            )));
         }
         sleep(LOOK_INTERVAL).await;
     }
 }
 
-/// Writes every key once, unless the last of them is there.
-async fn fill(leader: &str, workload: &Workload, progress: &LoadBar) -> io::Result<()> {
-    let mut stream = TcpStream::connect(leader).await?;
+/// Writes every key once, unless the last of them is there, and notes when some were written.
+///
+/// # Errors
+/// When the leader does not write some of them in time.
+async fn fill(
+    leader: &str,
+    workload: &Workload,
+    progress: &LoadBar,
+    (written_at, time): (&Cell<Instant>, Duration),
+) -> io::Result<()> {
+    let in_time = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {time:?}"));
+    let mut stream = timeout(time, TcpStream::connect(leader)).await.map_err(in_time)??;
     stream.set_nodelay(true)?;
     let mut input = Input::default();
     let mut output = Vec::new();
     workload.put_read(workload.keys() - 1, &mut output);
-    if exchange(&mut stream, &mut input, &output, 1).await? {
+    let last = exchange(&mut stream, &mut input, &output, 1);
+    if timeout(time, last).await.map_err(in_time)?? {
         return Ok(());
     }
     let mut key = 0;
@@ -72,7 +108,9 @@ async fn fill(leader: &str, workload: &Workload, progress: &LoadBar) -> io::Resu
             workload.put_write(key, &mut output);
             key += 1;
         }
-        exchange(&mut stream, &mut input, &output, key - first).await?;
+        let written = exchange(&mut stream, &mut input, &output, key - first);
+        timeout(time, written).await.map_err(in_time)??;
+        written_at.set(Instant::now());
         progress.doing("writing the keys", key, workload.keys());
     }
     Ok(())
@@ -108,3 +146,6 @@ async fn exchange(
 fn malformed() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "this is no server of ours")
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,3 +56,21 @@ fn help_ends_with_the_example_and_keeps_what_it_said_before() {
     assert!(txn.contains("A line of the script is a command"), "{txn}");
     assert!(txn.ends_with("\n  coracle txn move.txn\n"), "{txn}");
 }
+
+#[test]
+fn each_argument_and_each_option_says_its_meaning() {
+    fn below(command: &Command, path: &str, silent: &mut Vec<String>) {
+        let has_none = |argument: &&clap::Arg| argument.get_help().is_none();
+        let arguments = command.get_arguments().filter(|it| !it.is_hide_set()).filter(has_none);
+        silent.extend(arguments.map(|argument| format!("{path} {}", argument.get_id())));
+        command
+            .get_subcommands()
+            .for_each(|it| below(it, &format!("{path} {}", it.get_name()), silent));
+    }
+    let mut silent = Vec::new();
+    let mut command = Cli::command();
+    command.build();
+    below(&command, "coracle", &mut silent);
+    silent.retain(|it| !it.starts_with("coracle guarded") && !it.contains(" help "));
+    assert!(silent.is_empty(), "{silent:?}");
+}

@@ -67,7 +67,7 @@ fn numbers(api: &Api, node: &NodeStatus, store: &StoreStatus) -> Value {
         "at_ms": api.services.metrics.raft.wall_ms(),
         "role": node.role.to_string(), "term": node.term.0,
         "leader": node.leader_id.map(|id| id.0),
-        "last_log_index": node.last_log_index.0, "last_persisted_index": null,
+        "last_log_index": node.last_log_index.0, "last_persisted_index": node.last_persisted_index.0,
         "commit_index": node.commit_index.0, "last_applied": store.last_applied.0,
         "snapshot_index": node.snapshot_index.0, "draining": node.cluster.is_draining,
         "removed_at_index": node.removed_at.map(|index| index.0),

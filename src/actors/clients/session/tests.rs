@@ -198,6 +198,7 @@ fn status() -> ClientReply {
         leader_id: Some(NodeId(1)),
         commit_index: LogIndex(9),
         last_log_index: LogIndex(10),
+        last_persisted_index: LogIndex(10),
         snapshot_index: LogIndex(3),
         snapshot_progress: Vec::new(),
         snapshot_refusals: Vec::new(),
