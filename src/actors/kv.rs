@@ -93,8 +93,8 @@ const ITEM_OVERHEAD_BYTES: usize = 64;
 pub const SCRUB_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The bounds of one step of the scrub. A small store is walked in one step. A large one takes
-/// a while, and costs about a hundredth of a thread (docs/adr/0025): a change of a long history lies
-/// in memory that nothing else has touched for a while.
+/// a while, and costs about a hundredth of a thread (docs/adr/0025): a change of a long history
+/// lies in memory that nothing else has touched for a while.
 pub const SCRUB_BUDGET: ScrubBudget = ScrubBudget { records: 100, bytes: 1024 * 1024 };
 
 /// Number of executed commands for which room is kept from one message to the next.

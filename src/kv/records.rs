@@ -89,8 +89,8 @@ impl Records {
         Ok(Some(record).filter(|record| !self.hides(record)))
     }
 
-    /// The revision of the record stored under `key`, unless it is hidden. The record's value is not
-    /// looked at, and may have changed.
+    /// The revision of the record stored under `key`, unless it is hidden. The record's value is
+    /// not looked at, and may have changed.
     ///
     /// # Errors
     /// When anything else of the record is not what was written.

@@ -216,9 +216,9 @@ fn move_all(world: &Rc<World>) {
     serving.into_iter().for_each(|id| end_in_some_way(world, id));
 }
 
-/// True when the log says where each member is, also that of node `id` on its disk. Two servers that
-/// have both moved, each with an old file, find each other only when the one that moved last has the
-/// address of the other: a server that was cut off when that one moved must not move as well.
+/// True when the log says where each member is, also that of node `id` on its disk. Two servers
+/// that have both moved, each with an old file, find each other only when the one that moved last
+/// has the address of the other: a server that was cut off when that one moved must not move.
 fn finds_all(world: &World, id: u64) -> bool {
     let known = [world.membership(), world.wire.members_on_disk(id)];
     let is_found = |other: &u64| {
