@@ -148,16 +148,15 @@ fn the_option_of_the_prompt_is_that_of_its_commands() {
     let cluster = start();
     let state = TempDir::new().unwrap();
     let plain = (Color::Default, false);
-    for (option, key, line) in
-        [("auto", (Color::Default, true), (Color::Idx(6), true)), ("never", plain, plain)]
-    {
+    let (bold, cyan) = ((Color::Default, true), (Color::Idx(6), true));
+    for (option, version, key, line) in [("auto", "2", bold, cyan), ("never", "3", plain, plain)] {
         let mut command = command(&cluster, &state);
         command.env_remove("NO_COLOR").env_remove("CI").args(["--color", option]);
         let mut prompt = Prompt::start_as(&cluster, &mut command);
         assert_eq!(prompt.terminal.look_of("coracle>"), line, "{option}");
-        prompt.terminal.press(&format!("set {option} value\rscan {option}\r"));
-        let found = format!("\n{option} ");
-        prompt.terminal.wait_for(&cluster, &found);
-        assert_eq!(prompt.terminal.look_of(found.trim_start()), key, "{option}");
+        prompt.enter(&cluster, &format!("set {option} value"), version);
+        prompt.enter(&cluster, &format!("scan {option}"), "value");
+        let found = format!("{option} {version} 0 5");
+        assert_eq!(prompt.terminal.look_of(&found), key, "{option}");
     }
 }
