@@ -64,8 +64,6 @@ look() {
             "http://127.0.0.1:$(http_port "$id")/metrics?[1-100000]" &
         other[scrape$id]=$!
     done
-    # The first answers are those of new connections.
-    sleep 1
 }
 
 look_away() {
@@ -77,6 +75,9 @@ look_away() {
 measure() {
     local result cpu
     if [ "$1" = with ]; then look; fi
+    # The first answers are those of new connections. A pause alone makes the puts after it slower,
+    # so that there is one in any case.
+    sleep 1
     cpu=$(cpu_ticks "${pids[@]}")
     result=$(bench --clients "$clients" --duration-s "$seconds")
     cpu=$(($(cpu_ticks "${pids[@]}") - cpu))
@@ -94,6 +95,7 @@ measure_alone() {
     local mode cpu from took
     for mode in without with; do
         if [ "$mode" = with ]; then look; fi
+        sleep 1
         cpu=$(cpu_ticks "${pids[@]}")
         from=$(now_us)
         sleep "$alone_seconds"
