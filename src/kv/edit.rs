@@ -123,12 +123,11 @@ impl<'a> Edit<'a> {
     /// Writes a key.
     ///
     /// # Errors
-    /// When the record that is replaced is not what was written. Its value decides nothing, and is
-    /// not looked at: who reads it from the history does that.
+    /// When the record that is replaced is not what was written.
     pub fn put(&mut self, key: &[u8], new: NewValue<'_>) -> Result<(), Corruption> {
         let stored = match self.records.stored(key) {
             Some(stored) => {
-                stored.verify_numbers(key)?;
+                stored.verify(key)?;
                 Some(Arc::clone(stored))
             }
             None => None,
@@ -166,9 +165,9 @@ impl<'a> Edit<'a> {
     /// Removes a key; false when it is absent.
     ///
     /// # Errors
-    /// When the record is not what was written, but for its value, as with [`Edit::put`].
+    /// When the record is not what was written.
     pub fn remove(&mut self, key: &[u8]) -> Result<bool, Corruption> {
-        if self.records.revision_of(key)?.is_none() {
+        if self.records.get(key)?.is_none() {
             return Ok(false);
         }
         let Some((key, previous)) = self.records.remove(key) else { return Ok(false) };

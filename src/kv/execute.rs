@@ -167,5 +167,5 @@ fn has_room(records: &Records, key: &[u8], value: &[u8], bytes_max: u64) -> bool
 
 /// The version of `key`; 0 when it is absent, because no entry has index 0.
 fn version_of(edit: &Edit<'_>, key: &[u8]) -> Result<u64, Corruption> {
-    Ok(edit.records().revision_of(key)?.unwrap_or(0))
+    Ok(edit.records().get(key)?.map_or(0, |record| record.mod_revision))
 }

@@ -28,9 +28,6 @@ pub struct Record {
     /// The hash of the record as it was written. It is the record's part of the digest, and is
     /// subtracted without hashing the value a second time.
     pub(super) hash: u64,
-    /// The hash of the key and the numbers alone, from which `hash` goes on. An outcome that only
-    /// the numbers decide is verified by it: the value may be large, and in no cache.
-    pub(super) numbers_hash: u64,
 }
 
 impl Record {
@@ -46,7 +43,6 @@ impl Record {
             deadline_ms,
             change: 0,
             hash: 0,
-            numbers_hash: 0,
         };
         record.seal(key);
         record
@@ -57,21 +53,8 @@ impl Record {
     /// # Errors
     /// When it is not.
     pub(super) fn verify(&self, key: &[u8]) -> Result<u64, Corruption> {
-        self.verify_numbers(key)?;
-        let hash = digest::key_record(self.numbers_hash, &self.value);
+        let hash = self.computed_hash(key);
         if hash == self.hash { Ok(hash) } else { Err(Corruption::of_key(key, self.mod_revision)) }
-    }
-
-    /// Checks that the record is what was written, but for its value.
-    ///
-    /// # Errors
-    /// When it is not.
-    pub(super) fn verify_numbers(&self, key: &[u8]) -> Result<(), Corruption> {
-        if digest::key_numbers(key, self.numbers()) == self.numbers_hash {
-            Ok(())
-        } else {
-            Err(Corruption::of_key(key, self.mod_revision))
-        }
     }
 
     /// The whole seconds that the key has left at this time of the store's clock, rounded up and at
@@ -86,16 +69,17 @@ impl Record {
         self.deadline_ms.is_some_and(|deadline_ms| deadline_ms <= clock_ms)
     }
 
-    /// Everything but the value and the hashes.
-    fn numbers(&self) -> RecordNumbers {
+    /// The hash that the record must have.
+    pub(super) fn computed_hash(&self, key: &[u8]) -> u64 {
         let &Record { create_revision, mod_revision, version, lease, deadline_ms, change, .. } =
             self;
-        RecordNumbers { create_revision, mod_revision, version, lease, deadline_ms, change }
+        let numbers =
+            RecordNumbers { create_revision, mod_revision, version, lease, deadline_ms, change };
+        digest::key_record(key, &self.value, numbers)
     }
 
-    /// Sets the hashes to those of all other fields.
+    /// Sets the hash to that of all other fields.
     pub(super) fn seal(&mut self, key: &[u8]) {
-        self.numbers_hash = digest::key_numbers(key, self.numbers());
-        self.hash = digest::key_record(self.numbers_hash, &self.value);
+        self.hash = self.computed_hash(key);
     }
 }

@@ -41,7 +41,6 @@ impl NewRecord<'_> {
             deadline_ms,
             change,
             hash: 0,
-            numbers_hash: 0,
         };
         record.seal(key);
         record
@@ -87,17 +86,6 @@ impl Records {
         let Some(record) = self.by_key.get(key) else { return Ok(None) };
         record.verify(key)?;
         Ok(Some(record).filter(|record| !self.hides(record)))
-    }
-
-    /// The revision of the record stored under `key`, unless it is hidden. The record's value is
-    /// not looked at, and may have changed.
-    ///
-    /// # Errors
-    /// When anything else of the record is not what was written.
-    pub fn revision_of(&self, key: &[u8]) -> Result<Option<u64>, Corruption> {
-        let Some(record) = self.by_key.get(key) else { return Ok(None) };
-        record.verify_numbers(key)?;
-        Ok((!self.hides(record)).then_some(record.mod_revision))
     }
 
     /// The record stored under `key`, hidden or not, without a check.

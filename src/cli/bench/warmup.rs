@@ -65,13 +65,12 @@ pub async fn find_ready_leader(
         if !workload.has_reads() {
             return Ok(leader);
         }
-        let left = patience.time.saturating_sub(written_at.get().elapsed());
         let Err(error) = fill(&leader, workload, progress, (&written_at, patience.time)).await
         else {
             return Ok(leader);
         };
         // The writes fail when the leader has just lost its leadership.
-        if left.is_zero() {
+        if written_at.get().elapsed() >= patience.time {
             return Err(Failure::Unavailable(format!(
                 "{leader} leads, and does not write the keys that are to be read: {error}"
             )));

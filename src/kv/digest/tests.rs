@@ -12,14 +12,11 @@ fn first(value: &'static [u8], revision: u64, deadline_ms: Option<u64>) -> Recor
         deadline_ms,
         change: 0,
         hash: 0,
-        numbers_hash: 0,
     }
 }
 
 fn key_record(key: &[u8], record: &Record) -> u64 {
-    let mut record = record.clone();
-    record.seal(key);
-    record.hash
+    record.computed_hash(key)
 }
 
 #[test]

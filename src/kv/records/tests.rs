@@ -34,9 +34,7 @@ impl Records {
     /// Size and digest, computed from the records.
     pub(in crate::kv) fn recomputed(&self) -> (u64, u64) {
         self.by_key.iter().fold((0, 0), |(bytes, sum), (key, record)| {
-            let mut sealed = (**record).clone();
-            sealed.seal(key);
-            let hash = sealed.hash;
+            let hash = record.computed_hash(key);
             (bytes + weight_bytes(key, &record.value), sum.wrapping_add(hash))
         })
     }

@@ -95,12 +95,10 @@ fn previous_fields<'a>(
     key: &[u8],
     previous: &'a Record,
 ) -> Result<(u64, Option<RecordFields<'a>>), Corruption> {
-    previous.verify_numbers(key)?;
+    previous.verify(key)?;
     if changes.get(previous.change).is_some() {
-        // Its value is verified with the change that wrote it.
         return Ok((previous.change, None));
     }
-    previous.verify(key)?;
     Ok((0, Some(RecordFields::of(previous))))
 }
 

@@ -224,7 +224,7 @@ impl Reference {
             None => (mod_revision, 1),
         };
         let deadline_ms = (exptime > 0).then_some(self.clock_ms + exptime * 1000);
-        let (value, change, hash, numbers_hash) = (value.clone(), 0, 0, 0);
+        let (value, change, hash) = (value.clone(), 0, 0);
         let record = Record {
             value,
             create_revision,
@@ -234,7 +234,6 @@ impl Reference {
             deadline_ms,
             change,
             hash,
-            numbers_hash,
         };
         self.keys.insert(key.clone(), record);
         self.has_changed = true;
@@ -376,14 +375,10 @@ fn without_reads(outcome: &Outcome) -> Outcome {
     }
 }
 
-/// The record without what only the store knows of it: its change and its hashes.
-fn plain_record(record: &Record) -> Record {
-    Record { change: 0, hash: 0, numbers_hash: 0, ..record.clone() }
-}
-
-/// The outcome with plain records.
+/// The outcome without what only the store knows of a record: its change and its hash.
 fn plain(outcome: Outcome) -> Outcome {
-    let plain = |record: &Arc<Record>| Arc::new(plain_record(record));
+    let plain =
+        |record: &Arc<Record>| Arc::new(Record { change: 0, hash: 0, ..(**record).clone() });
     let all = |records: &[(Bytes, Arc<Record>)]| {
         records.iter().map(|(key, record)| (key.clone(), plain(record))).collect()
     };
@@ -576,7 +571,8 @@ fn keys_at(store: &Store, at: u64) -> Keys {
     let Ok(Answer::Range { answer, .. }) = store.query(&Query::Range(query), 0) else {
         panic!("a range is answered at {at}");
     };
-    answer.records.into_iter().map(|(key, record)| (key, plain_record(&record))).collect()
+    let plain = |record: &Record| Record { change: 0, hash: 0, ..record.clone() };
+    answer.records.into_iter().map(|(key, record)| (key, plain(&record))).collect()
 }
 
 fn loaded(store: &Store) -> Store {
