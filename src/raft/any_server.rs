@@ -230,8 +230,8 @@ impl Raft {
         self.send(peer, Rpc::Forwarded(Forwarded { boot, number, outcome }));
     }
 
-    /// A peer's clients wait: for a while it is sent entries at once, even if no quorum needs it
-    /// (docs/adr/0014).
+    /// A peer's clients wait: if it asks often, it is sent entries at once for a while, even if no
+    /// quorum needs it (docs/adr/0014).
     fn on_asking(&mut self, peer: NodeId) {
         let (term, ticks) = (self.term(), self.settings.ticks_per_second);
         let RoleState::Leader(leadership) = &mut self.role else { return };

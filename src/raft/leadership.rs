@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::asking::Asking;
 use super::catch_up::CatchUp;
 use super::event::HoldEnd;
 use super::handover::Handovers;
@@ -103,8 +104,8 @@ struct PeerState {
     /// The newest entry that its clients wait for, until it is told that it is committed; 0 for
     /// none.
     awaited_index: LogIndex,
-    /// Ticks for which it is sent entries at once, because its clients have asked lately.
-    asking_ticks: u32,
+    /// The times at which it asked for its clients.
+    asking: Asking,
 }
 
 /// The news in a peer's report.
@@ -216,7 +217,7 @@ impl Leadership {
         for peer in self.peers.values_mut() {
             peer.silent_ticks = peer.silent_ticks.saturating_add(1);
             peer.unheard_ticks = peer.unheard_ticks.saturating_add(1);
-            peer.asking_ticks = peer.asking_ticks.saturating_sub(1);
+            peer.asking.tick();
         }
         self.heartbeat_elapsed_ticks += 1;
         self.heartbeat_elapsed_ticks
@@ -383,12 +384,13 @@ impl Leadership {
 
     // Peers whose clients wait (docs/adr/0031).
 
-    /// The peer's clients wait for something: for `ticks` it is sent entries at once. Returns the
-    /// send mode if that is another one than before.
-    pub(super) fn on_asking(&mut self, id: NodeId, ticks: u32) -> Option<SendMode> {
+    /// The peer asks for something for its clients: if it does so often, it is sent entries at
+    /// once, until it has not for a second. Returns the send mode if that is another one than
+    /// before.
+    pub(super) fn on_asking(&mut self, id: NodeId, ticks_per_second: u32) -> Option<SendMode> {
         let peer = self.peers.get_mut(&id)?;
-        peer.asking_ticks = ticks;
-        if peer.send_mode != SendMode::Batched {
+        peer.asking.on_ask(ticks_per_second);
+        if peer.send_mode != SendMode::Batched || !peer.asking.has_waiting() {
             return None;
         }
         peer.send_mode = SendMode::EntriesAtOnce;
@@ -419,7 +421,7 @@ impl Leadership {
     /// The peers whose send mode changes. Commits and reads wait for as many peers as make
     /// a quorum with this leader: those that are furthest are sent everything at once, and
     /// the others are sent batches (docs/adr/0014). A peer in the quorum that falls behind
-    /// a batched one changes places with it. A peer whose clients have asked lately is sent
+    /// a batched one changes places with it. A peer whose clients have asked often is sent
     /// entries at once, too: they wait for entries, and not for its answers.
     pub(super) fn choose_send_modes(
         &mut self,
@@ -437,10 +439,10 @@ impl Leadership {
         for (id, peer) in order {
             let is_needed = !quorum.is_met(|voter| nearest.contains(&voter));
             nearest.insert(id);
-            let mode = match (is_needed, peer.asking_ticks) {
+            let mode = match (is_needed, peer.asking.has_waiting()) {
                 (true, _) => SendMode::Immediate,
-                (false, 0) => SendMode::Batched,
-                (false, _) => SendMode::EntriesAtOnce,
+                (false, true) => SendMode::EntriesAtOnce,
+                (false, false) => SendMode::Batched,
             };
             if peer.send_mode != mode {
                 changes.push((id, mode));

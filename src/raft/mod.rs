@@ -157,6 +157,7 @@
 
 mod any_server;
 mod apply_queue;
+mod asking;
 mod catch_up;
 mod comparison;
 mod effect;

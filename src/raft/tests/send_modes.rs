@@ -55,10 +55,10 @@ impl Leader {
         self.solo.settle();
     }
 
-    /// The peer asks for an index for reads of its clients.
-    fn ask(&mut self, peer: u64) {
+    /// The peer asks for an index for reads of its clients: its question has this number.
+    fn ask(&mut self, peer: u64, number: u64) {
         let term = self.solo.raft.status().term.0;
-        let question = ReadIndexRequest { boot: BootId(1), number: 1 };
+        let question = ReadIndexRequest { boot: BootId(1), number };
         self.solo.receive(peer, term, Rpc::ReadIndex(question));
         self.note_send_modes();
     }
@@ -151,12 +151,15 @@ fn no_peer_is_batched_when_batching_is_off() {
 /// docs/adr/0031: the clients of a peer that asks wait for entries. Its answers to rounds are
 /// needed as little as before.
 #[test]
-fn a_batched_peer_that_asks_is_sent_entries_at_once_until_it_has_not_asked_for_a_second() {
+fn a_batched_peer_that_asks_often_is_sent_entries_at_once_until_it_has_not_asked_for_a_second() {
     let mut leader = Leader::of(5);
     let batched = leader.batched();
     let before = leader.send_modes.clone();
     for peer in 2..=5 {
-        leader.ask(peer);
+        for number in 1..=16 {
+            assert_eq!(leader.send_modes[&peer], before[&peer], "before question {number}");
+            leader.ask(peer, number);
+        }
     }
     for _ in 0..2 {
         for (peer, mode) in &leader.send_modes {
@@ -173,4 +176,24 @@ fn a_batched_peer_that_asks_is_sent_entries_at_once_until_it_has_not_asked_for_a
         leader.batched();
     }
     assert_eq!(leader.send_modes, before);
+}
+
+/// A supervisor asks every server each second whether it is ready, and so does every page that
+/// shows the cluster. It must not cost the batches of all of them.
+#[test]
+fn a_batched_peer_that_asks_now_and_then_stays_batched() {
+    let mut leader = Leader::of(5);
+    let batched = leader.batched();
+    let ticks_per_second = settings_of(1, 5, 1).ticks_per_second;
+    for number in 1..=30 {
+        for peer in 2..=5 {
+            leader.ask(peer, number);
+        }
+        for _ in 0..ticks_per_second / 10 {
+            for peer in 2..=5 {
+                leader.acknowledge(peer, 0, 0);
+            }
+            assert_eq!(leader.batched(), batched);
+        }
+    }
 }
