@@ -336,3 +336,6 @@ impl HttpBody for BusyBody {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests;
