@@ -1,7 +1,6 @@
 //! The measurements of LogActor.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -11,15 +10,15 @@ use prometheus_client::registry::Registry;
 
 use super::durations::Durations;
 use super::measures::{self, system_clock, to_gauge};
+use super::moment::Moment;
 use crate::clock::Clock;
 
 /// The measurements of LogActor. Clones share the numbers.
 #[derive(Clone)]
 pub struct LogMetrics {
     clock: Arc<dyn Clock>,
-    /// When the operation began that the disk has not finished, in microseconds of the clock; 0
-    /// while there is none.
-    busy_since_us: Arc<AtomicU64>,
+    /// When the operation began that the disk has not finished.
+    busy_since: Moment,
     pub(super) fsync_duration: Durations,
     flush_entries: Histogram,
     pub(super) written_bytes: Counter,
@@ -30,7 +29,7 @@ impl LogMetrics {
     pub(super) fn new(clock: Arc<dyn Clock>) -> LogMetrics {
         LogMetrics {
             clock,
-            busy_since_us: Arc::default(),
+            busy_since: Moment::default(),
             fsync_duration: Durations::default(),
             flush_entries: measures::counts(),
             written_bytes: Counter::default(),
@@ -40,12 +39,12 @@ impl LogMetrics {
 
     /// Notes that an operation of the disk begins.
     pub fn begin(&self) {
-        self.busy_since_us.store(self.now_us(), Ordering::Relaxed);
+        self.busy_since.set(Some(self.now()));
     }
 
     /// Notes that it has ended.
     pub fn end(&self) {
-        self.busy_since_us.store(0, Ordering::Relaxed);
+        self.busy_since.set(None);
     }
 
     /// Runs `sync`, and takes the time that it needs.
@@ -69,20 +68,12 @@ impl LogMetrics {
 
     /// The time for which the disk has not finished an operation; zero while it is idle.
     pub fn silence(&self) -> Duration {
-        match self.busy_since_us.load(Ordering::Relaxed) {
-            0 => Duration::ZERO,
-            since => Duration::from_micros(self.now_us().saturating_sub(since)),
-        }
+        self.busy_since.get().map_or(Duration::ZERO, |since| self.now().saturating_sub(since))
     }
 
     /// The time of the clock by which the disk is measured.
     pub fn now(&self) -> Duration {
         self.clock.monotonic()
-    }
-
-    fn now_us(&self) -> u64 {
-        // Never 0, which stands for an idle disk.
-        u64::try_from(self.clock.monotonic().as_micros()).unwrap_or(u64::MAX).max(1)
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {

@@ -5,8 +5,6 @@
 //! at.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
@@ -14,6 +12,7 @@ use prometheus_client::registry::Registry;
 
 use super::durations::Durations;
 use super::measures::system_clock;
+use super::moment::Moment;
 use crate::clock::Clock;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -26,31 +25,22 @@ struct ActorLabel {
 pub struct MailboxMetrics {
     clock: Arc<dyn Clock>,
     wait: Durations,
-    /// The time at which the probe was sent that is on its way, in microseconds of the clock; 0
-    /// without one.
-    sent_us: Arc<AtomicU64>,
+    /// The time at which the probe was sent that is on its way.
+    sent_at: Moment,
 }
 
 impl MailboxMetrics {
     /// Notes that a probe is about to be sent. Returns false when the last one has not arrived: an
     /// actor that is stuck gets one probe and no more.
     pub fn begin(&self) -> bool {
-        let now_us = self.now_us();
-        self.sent_us.compare_exchange(0, now_us, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        self.sent_at.begin(self.clock.monotonic())
     }
 
     /// Notes that the actor has got the probe.
     pub fn end(&self) {
-        let sent_us = self.sent_us.swap(0, Ordering::Relaxed);
-        if sent_us > 0 {
-            let wait = Duration::from_micros(self.now_us().saturating_sub(sent_us));
-            self.wait.observe(wait);
+        if let Some(sent_at) = self.sent_at.take() {
+            self.wait.observe(self.clock.monotonic().saturating_sub(sent_at));
         }
-    }
-
-    fn now_us(&self) -> u64 {
-        // Never 0, which stands for no probe.
-        u64::try_from(self.clock.monotonic().as_micros()).unwrap_or(u64::MAX).max(1)
     }
 }
 
@@ -71,7 +61,7 @@ impl MailboxesMetrics {
         MailboxMetrics {
             clock: Arc::clone(&self.clock),
             wait: self.waits.get_or_create_owned(&ActorLabel { actor }),
-            sent_us: Arc::default(),
+            sent_at: Moment::default(),
         }
     }
 

@@ -30,6 +30,7 @@ mod log;
 mod mailboxes;
 mod main_thread;
 mod measures;
+mod moment;
 mod peers;
 mod process;
 mod raft;

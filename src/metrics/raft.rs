@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::durations::Durations;
 use super::measures::{self, KnownGauge, from_gauge, system_clock, to_gauge};
+use super::moment::Moment;
 use super::terms::TermHistory;
 use crate::clock::Clock;
 use crate::raft::{Event, Role};
@@ -154,11 +155,10 @@ pub const MAIN_THREAD_SILENCE_MAX: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct RaftMetrics {
     clock: Arc<dyn Clock>,
-    /// When the last tick was handled, in milliseconds of the clock; 0 before the first.
-    ticked_at_ms: Arc<AtomicU64>,
-    /// When the oldest entry was known to be committed that is not applied, in microseconds of the
-    /// clock; 0 while there is none.
-    unapplied_since_us: Arc<AtomicU64>,
+    /// When the last tick was handled.
+    ticked_at: Moment,
+    /// When the oldest entry was known to be committed that is not applied.
+    unapplied_since: Moment,
     pub(super) state: StateGauges,
     pub(super) elections: ElectionCounters,
     pub(super) proposals: ProposalMetrics,
@@ -193,8 +193,8 @@ impl RaftMetrics {
         }
         RaftMetrics {
             clock,
-            ticked_at_ms: Arc::default(),
-            unapplied_since_us: Arc::default(),
+            ticked_at: Moment::default(),
+            unapplied_since: Moment::default(),
             state: StateGauges::default(),
             elections,
             proposals,
@@ -215,12 +215,12 @@ impl RaftMetrics {
 
     /// Takes the state at a tick, which also proves that the main thread makes progress.
     pub fn on_tick(&self, state: &RaftState) {
-        let now_ms = self.now_ms();
+        let now = self.now();
         self.terms.on_tick(state.role, state.term, state.leader_id, self.clock.wall_ms());
-        let before_ms = self.ticked_at_ms.swap(now_ms, Ordering::Relaxed);
-        if before_ms > 0 {
-            self.tick_interval.observe(Duration::from_millis(now_ms.saturating_sub(before_ms)));
+        if let Some(before) = self.ticked_at.get() {
+            self.tick_interval.observe(now.saturating_sub(before));
         }
+        self.ticked_at.set(Some(now));
         self.set_role(state.role);
         self.state.term.set(to_gauge(state.term.0));
         self.state.has_leader.set(i64::from(state.leader_id.is_some()));
@@ -312,17 +312,14 @@ impl RaftMetrics {
 
     /// Takes the time at which the oldest entry was known to be committed that is not applied.
     pub fn set_unapplied_since(&self, at: Option<Duration>) {
-        let micros = |at: Duration| u64::try_from(at.as_micros()).unwrap_or(u64::MAX).max(1);
-        self.unapplied_since_us.store(at.map_or(0, micros), Ordering::Relaxed);
+        self.unapplied_since.set(at);
     }
 
     /// The time for which the store has owed the application of a committed entry; zero without
     /// one.
     pub fn apply_wait(&self) -> Duration {
-        match self.unapplied_since_us.load(Ordering::Relaxed) {
-            0 => Duration::ZERO,
-            since => self.now().saturating_sub(Duration::from_micros(since)),
-        }
+        let since = self.unapplied_since.get();
+        since.map_or(Duration::ZERO, |since| self.now().saturating_sub(since))
     }
 
     /// Takes the number of messages of one mailbox drain.
@@ -342,10 +339,7 @@ impl RaftMetrics {
 
     /// The time since the main thread has handled a tick; `None` before the first.
     pub fn tick_age(&self) -> Option<Duration> {
-        match self.ticked_at_ms.load(Ordering::Relaxed) {
-            0 => None,
-            at_ms => Some(Duration::from_millis(self.now_ms().saturating_sub(at_ms))),
-        }
+        self.ticked_at.get().map(|at| self.now().saturating_sub(at))
     }
 
     /// The terms that the node has seen.
@@ -411,11 +405,6 @@ impl RaftMetrics {
     /// True when the node knows that it was removed from the cluster.
     pub fn is_removed(&self) -> bool {
         self.state.is_removed.get() != 0
-    }
-
-    fn now_ms(&self) -> u64 {
-        // Never 0, which stands for no tick at all.
-        u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX).max(1)
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
