@@ -11,8 +11,9 @@ use imbl::Vector;
 
 use super::change::Change;
 
-/// Number of changes in a segment. The changes that are forgotten are freed by the segment, so a
-/// history can have this many large values more than its bound in bytes says.
+/// Number of changes in a segment. Changes that are forgotten while a clone has them are freed by
+/// the segment, so a history can then have this many large values more than its bound in bytes
+/// says.
 const SEGMENT_CHANGES: u64 = 16;
 
 /// Changes whose numbers follow each other. The number of the first one is a multiple of
@@ -94,11 +95,25 @@ impl Changes {
         if self.first == self.next {
             return;
         }
+        self.free_oldest();
         self.first += 1;
         if self.first == self.next {
             self.segments.clear();
         } else if place_of(self.first) == 0 {
             self.segments.pop_front();
+        }
+    }
+
+    /// Frees the oldest change, if no clone has it. So the memory that a put takes is that which
+    /// the change before it has given back, one block for another. All of a segment at once is
+    /// more than the allocator keeps at hand.
+    fn free_oldest(&mut self) {
+        let place = place_of(self.first);
+        // A queue that clones share would be copied to be changed.
+        if self.segments.front().is_some_and(|oldest| Arc::strong_count(oldest) == 1)
+            && let Some(oldest) = self.segments.front_mut().and_then(Arc::get_mut)
+        {
+            oldest.places[place].take();
         }
     }
 

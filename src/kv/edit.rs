@@ -11,7 +11,8 @@ use super::expiry::{Step, Total};
 use super::history::{History, NotReadable};
 use super::leases::LeaseKeys;
 use super::reads::Reads;
-use super::records::{NewRecord, Records};
+use super::record::Record;
+use super::records::{NewRecord, Records, Replacing, Written};
 use super::weight::{RECORD_OVERHEAD_BYTES, weight_bytes};
 use crate::commands::HistoryLimits;
 
@@ -125,41 +126,46 @@ impl<'a> Edit<'a> {
     /// # Errors
     /// When the record that is replaced is not what was written.
     pub fn put(&mut self, key: &[u8], new: NewValue<'_>) -> Result<(), Corruption> {
-        let stored = match self.records.stored(key) {
-            Some(stored) => {
-                stored.verify(key)?;
-                Some(Arc::clone(stored))
+        let (counts_versions, first) = (self.counts_versions, self.first_record(new));
+        let next = |stored: &Record| match stored {
+            &Record { create_revision, version, .. } if counts_versions => {
+                NewRecord { create_revision, version: version + 1, ..first }
             }
-            None => None,
+            _ => first,
         };
-        // A key whose time was over is removed first: the new value is that of a new key.
-        let is_hidden = stored.as_deref().is_some_and(|record| self.records.hides(record));
-        let previous = if is_hidden {
-            self.remove_hidden(key);
-            None
-        } else {
-            stored
-        };
-        let (create_revision, version) = match &previous {
-            Some(record) if self.counts_versions => (record.create_revision, record.version + 1),
-            _ => (self.revision, 1),
-        };
-        let before = match &previous {
-            Some(record) => record.change,
-            None => self.history.take_gone(key),
-        };
-        let NewValue { value, lease, deadline_ms } = new;
-        let (mod_revision, change) = (self.revision, self.history.next_change());
-        // Without a history nobody else may have the replaced record when it is overwritten.
-        let previous = previous.filter(|_| self.history.keeps_changes());
-        let new =
-            NewRecord { value, create_revision, mod_revision, version, lease, deadline_ms, change };
-        let kept = self.records.put(key, new);
+        let replacing = self.records.replace(key, next)?;
         self.changes += 1;
-        if let Some((key, record)) = kept {
+        let written = match replacing {
+            Replacing::Done(written) => written,
+            Replacing::Hidden => {
+                // The key is removed first: the new value is that of a new key.
+                self.remove_hidden(key);
+                self.records.insert(key, self.first_record(new))
+            }
+            Replacing::Absent => self.records.insert(key, first),
+        };
+        if let Some(Written { key, record, previous }) = written {
+            let before = match &previous {
+                Some(record) => record.change,
+                None => self.history.take_gone(&key),
+            };
             self.push(Action::Put { key, record, previous, before });
         }
         Ok(())
+    }
+
+    /// The record of a key that is written and was absent.
+    fn first_record<'v>(&self, new: NewValue<'v>) -> NewRecord<'v> {
+        let NewValue { value, lease, deadline_ms } = new;
+        NewRecord {
+            value,
+            create_revision: self.revision,
+            mod_revision: self.revision,
+            version: 1,
+            lease,
+            deadline_ms,
+            change: self.history.next_change(),
+        }
     }
 
     /// Removes a key; false when it is absent.

@@ -47,6 +47,27 @@ impl NewRecord<'_> {
     }
 }
 
+/// The parts of a key that was written which a change of the history has.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub key: KeyBytes,
+    pub record: Arc<Record>,
+    /// The record that was there before; `None` when the key was absent.
+    pub previous: Option<Arc<Record>>,
+}
+
+/// The result of [`Records::replace`].
+#[derive(Debug)]
+pub(super) enum Replacing {
+    /// The record is replaced. With it comes what a change of the history is to have, if one is
+    /// to: when the new record has the number of one.
+    Done(Option<Written>),
+    /// A record is stored that nobody sees any more.
+    Hidden,
+    /// No record is stored.
+    Absent,
+}
+
 /// All keys of the store, and its clock. A key whose deadline is not after the clock is
 /// hidden: it is absent for every command and query, and stays stored until an entry removes
 /// it.
@@ -105,19 +126,60 @@ impl Records {
         self.by_key.get(key).is_some_and(|found| std::ptr::eq(&raw const **found, record))
     }
 
-    /// Stores a record under `key` and replaces the one that was there, hidden or not. A replaced
-    /// record that nobody else has gives the new one its memory. Returns the record, shared with
-    /// the caller, when a change of the history is to have it: when `new` has the number of one.
-    pub fn put(&mut self, key: &[u8], new: NewRecord<'_>) -> Option<(KeyBytes, Arc<Record>)> {
-        let share = |key: &KeyBytes, record: &Arc<Record>| {
-            (new.change > 0).then(|| (key.clone(), Arc::clone(record)))
+    /// Stores a record under `key`, where none is. Returns what a change of the history is to
+    /// have, if one is to: when `new` has the number of one.
+    ///
+    /// # Panics
+    /// When a record is stored there, hidden or not.
+    pub fn insert(&mut self, key: &[u8], new: NewRecord<'_>) -> Option<Written> {
+        let record = Arc::new(new.record(key, Bytes::copy_from_slice(new.value)));
+        let bytes = weight_bytes(key, new.value);
+        self.bytes += bytes;
+        self.digest = self.digest.wrapping_add(record.hash);
+        let key = KeyBytes::from(key);
+        if new.lease != 0 {
+            self.leases.attach(&key, &record, bytes);
+        }
+        self.remember_deadline(key.clone(), new.deadline_ms, bytes);
+        let written = (new.change > 0).then(|| {
+            let record = Arc::clone(&record);
+            Written { key: key.clone(), record, previous: None }
+        });
+        let replaced = self.by_key.insert(key, record);
+        assert!(replaced.is_none(), "a key that is absent has no record");
+        written
+    }
+
+    /// Replaces the record that is stored under `key`, unless it is hidden, by the one that `next`
+    /// makes of it. All of it takes one search. A record that no change of the history is to have,
+    /// nor anybody else has, gives the new one its memory.
+    ///
+    /// # Errors
+    /// When the record is not what was written. Nothing has changed.
+    pub fn replace<'v>(
+        &mut self,
+        key: &[u8],
+        next: impl FnOnce(&Record) -> NewRecord<'v>,
+    ) -> Result<Replacing, Corruption> {
+        let (clock_ms, leases) = (self.due.clock_ms(), &mut self.leases);
+        let Some((key, stored)) = self.by_key.get_key_value_mut(key) else {
+            return Ok(Replacing::Absent);
         };
-        if let Some((key, stored)) = self.by_key.get_key_value_mut(key) {
-            let (replaced_bytes, replaced_hash) = (weight_bytes(key, &stored.value), stored.hash);
-            let replaced_deadline_ms = stored.deadline_ms;
-            if stored.lease != 0 {
-                self.leases.detach(key, stored, replaced_bytes);
-            }
+        stored.verify(key)?;
+        if is_hidden(stored, clock_ms, leases) {
+            return Ok(Replacing::Hidden);
+        }
+        let new = next(stored);
+        let (replaced_bytes, replaced_hash) = (weight_bytes(key, &stored.value), stored.hash);
+        let replaced_deadline_ms = stored.deadline_ms;
+        if stored.lease != 0 {
+            leases.detach(key, stored, replaced_bytes);
+        }
+        let written = if new.change > 0 {
+            let record = Arc::new(new.record(key, Bytes::copy_from_slice(new.value)));
+            let previous = std::mem::replace(stored, Arc::clone(&record));
+            Some(Written { key: key.clone(), record, previous: Some(previous) })
+        } else {
             match Arc::get_mut(stored) {
                 Some(own) => {
                     let value = written_over(std::mem::take(&mut own.value), new.value);
@@ -125,34 +187,20 @@ impl Records {
                 }
                 None => *stored = Arc::new(new.record(key, Bytes::copy_from_slice(new.value))),
             }
-            let (hash, bytes) = (stored.hash, weight_bytes(key, &stored.value));
-            let shared = share(key, stored);
-            if new.lease != 0 {
-                self.leases.attach(key, stored, bytes);
-            }
-            self.bytes = self.bytes - replaced_bytes + bytes;
-            self.digest = self.digest.wrapping_sub(replaced_hash).wrapping_add(hash);
-            if (replaced_deadline_ms, replaced_bytes) != (new.deadline_ms, bytes) {
-                let key = key.clone();
-                self.forget_deadline(&key, replaced_deadline_ms, replaced_bytes);
-                self.remember_deadline(key, new.deadline_ms, bytes);
-            }
-            shared
-        } else {
-            let record = Arc::new(new.record(key, Bytes::copy_from_slice(new.value)));
-            let bytes = weight_bytes(key, new.value);
-            self.bytes += bytes;
-            self.digest = self.digest.wrapping_add(record.hash);
-            let key = KeyBytes::from(key);
-            let shared = share(&key, &record);
-            if new.lease != 0 {
-                self.leases.attach(&key, &record, bytes);
-            }
-            self.remember_deadline(key.clone(), new.deadline_ms, bytes);
-            let replaced = self.by_key.insert(key, record);
-            assert!(replaced.is_none(), "a key that is absent has no record");
-            shared
+            None
+        };
+        let (hash, bytes) = (stored.hash, weight_bytes(key, new.value));
+        if new.lease != 0 {
+            leases.attach(key, stored, bytes);
         }
+        self.bytes = self.bytes - replaced_bytes + bytes;
+        self.digest = self.digest.wrapping_sub(replaced_hash).wrapping_add(hash);
+        if (replaced_deadline_ms, replaced_bytes) != (new.deadline_ms, bytes) {
+            let key = key.clone();
+            self.forget_deadline(&key, replaced_deadline_ms, replaced_bytes);
+            self.remember_deadline(key, new.deadline_ms, bytes);
+        }
+        Ok(Replacing::Done(written))
     }
 
     /// Removes the record that is stored under `key`, hidden or not, and returns it.
@@ -186,7 +234,7 @@ impl Records {
 
     /// True of a record that nobody sees any more.
     pub fn hides(&self, record: &Record) -> bool {
-        record.is_due(self.clock_ms()) || record.lease != 0 && !self.leases.holds(record)
+        is_hidden(record, self.clock_ms(), &self.leases)
     }
 
     /// All records from `start` on, also the hidden ones, in the byte order of their keys. They
@@ -245,6 +293,10 @@ impl Records {
     }
 }
 
+fn is_hidden(record: &Record, clock_ms: u64, leases: &Leases) -> bool {
+    record.is_due(clock_ms) || record.lease != 0 && !leases.holds(record)
+}
+
 /// A copy of `value`. It takes the memory of the value that it replaces when no reader holds that
 /// one and the sizes are equal, which is the common case. A new allocation with every write would
 /// scatter the values over the memory.
@@ -279,7 +331,7 @@ impl Records {
     }
 
     /// Changes a stored record with its hash and the digest, as an entry that is applied wrongly
-    /// does. Returns the record that takes its place; `None` when there is no record.
+    /// does. Returns the record that takes its place; `None` when there is none that is seen.
     pub fn diverge(&mut self, seed: u64) -> Option<Arc<Record>> {
         let key = self.key_at(seed)?;
         let record = self.by_key.get(&key).cloned()?;
@@ -288,7 +340,7 @@ impl Records {
         let value = &[&record.value[..], b"!"].concat();
         let new =
             NewRecord { value, create_revision, mod_revision, version, lease, deadline_ms, change };
-        self.put(&key, new);
+        let Ok(Replacing::Done(_)) = self.replace(&key, |_| new) else { return None };
         self.by_key.get(&key).cloned()
     }
 

@@ -282,7 +282,7 @@ impl Store {
 
     /// Adds a key that a snapshot holds.
     pub(super) fn restore_key(&mut self, key: &[u8], record: NewRecord<'_>) {
-        self.records.put(key, record);
+        self.records.insert(key, record);
     }
 
     /// The leases, to add those that a snapshot holds.

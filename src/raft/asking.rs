@@ -1,4 +1,4 @@
-//! Whether clients of a peer that does not lead wait for entries (docs/adr/0031).
+//! The question whether clients of a peer that does not lead wait for entries (docs/adr/0031).
 
 /// The number of times within a second that a peer asks when it has clients that wait. A check of
 /// a server's readiness is such a question as well, at most ten times a second: to send entries at

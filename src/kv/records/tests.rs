@@ -6,6 +6,16 @@ fn new(value: &[u8], mod_revision: u64, deadline_ms: Option<u64>) -> NewRecord<'
     NewRecord { value, create_revision, mod_revision, version, lease, deadline_ms, change }
 }
 
+/// Writes a key as [`crate::kv::edit::Edit`] does.
+fn put(records: &mut Records, key: &[u8], new: NewRecord<'_>) {
+    match records.replace(key, |_| new).unwrap() {
+        Replacing::Done(written) => return assert!(written.is_none(), "the change has no number"),
+        Replacing::Hidden => assert!(records.remove(key).is_some()),
+        Replacing::Absent => {}
+    }
+    records.insert(key, new);
+}
+
 impl Records {
     /// Changes a stored record, and nothing else.
     pub(in crate::kv) fn change(&mut self, key: &[u8], change: impl FnOnce(&mut Record)) {
@@ -45,7 +55,7 @@ fn a_reader_keeps_its_value_while_the_key_is_overwritten() {
     let mut records = Records::default();
     let mut read = Vec::new();
     for (version, value) in ["first", "other", "third, and longer", "", "last"].iter().enumerate() {
-        records.put(b"k", new(value.as_bytes(), version as u64, Some(1000)));
+        put(&mut records, b"k", new(value.as_bytes(), version as u64, Some(1000)));
         read.push(records.get(b"k").unwrap().unwrap().value.clone());
     }
     assert_eq!(read, ["first", "other", "third, and longer", "", "last"]);
@@ -54,9 +64,9 @@ fn a_reader_keeps_its_value_while_the_key_is_overwritten() {
 #[test]
 fn a_value_of_the_same_size_takes_the_memory_of_one_that_has_no_reader() {
     let mut records = Records::default();
-    records.put(b"k", new(b"first", 1, None));
+    put(&mut records, b"k", new(b"first", 1, None));
     let place = records.get(b"k").unwrap().unwrap().value.as_ptr();
-    records.put(b"k", new(b"other", 2, None));
+    put(&mut records, b"k", new(b"other", 2, None));
     let stored = &records.get(b"k").unwrap().unwrap().value;
     assert_eq!((stored.as_ptr(), &stored[..]), (place, &b"other"[..]));
 }
@@ -64,10 +74,10 @@ fn a_value_of_the_same_size_takes_the_memory_of_one_that_has_no_reader() {
 #[test]
 fn a_clone_is_not_changed_by_later_writes() {
     let mut records = Records::default();
-    records.put(b"a", new(b"1", 1, None));
+    put(&mut records, b"a", new(b"1", 1, None));
     let clone = records.clone();
-    records.put(b"a", new(b"22", 2, Some(5)));
-    records.put(b"b", new(b"3", 3, None));
+    put(&mut records, b"a", new(b"22", 2, Some(5)));
+    put(&mut records, b"b", new(b"3", 3, None));
     assert_eq!(clone.get(b"a").unwrap().map(|record| record.mod_revision), Some(1));
     assert_eq!((clone.visible().names, clone.next_deadline_ms()), (1, None));
     assert_eq!(clone.recomputed(), (clone.visible().bytes, clone.digest()));
@@ -77,9 +87,9 @@ fn a_clone_is_not_changed_by_later_writes() {
 #[test]
 fn removed_keys_leave_no_size_digest_or_deadline() {
     let mut records = Records::default();
-    records.put(b"a", new(b"1", 1, Some(10)));
-    records.put(b"b", new(b"1", 2, Some(20)));
-    records.put(b"a", new(b"2", 3, Some(30)));
+    put(&mut records, b"a", new(b"1", 1, Some(10)));
+    put(&mut records, b"b", new(b"1", 2, Some(20)));
+    put(&mut records, b"a", new(b"2", 3, Some(30)));
     assert!(records.remove(b"a").is_some());
     assert!(records.remove(b"a").is_none());
     records.advance(20);
@@ -100,8 +110,8 @@ fn totals_at(clock_ms: u64) -> DueTotals {
 #[test]
 fn a_hidden_key_is_absent_and_counts_for_nothing_but_the_digest() {
     let mut records = Records::default();
-    records.put(b"a", new(b"1", 1, Some(10)));
-    records.put(b"b", new(b"22", 2, None));
+    put(&mut records, b"a", new(b"1", 1, Some(10)));
+    put(&mut records, b"b", new(b"22", 2, None));
     let (visible, digest) = (records.visible(), records.digest());
     assert_eq!(
         visible,
@@ -119,12 +129,12 @@ fn a_hidden_key_is_absent_and_counts_for_nothing_but_the_digest() {
 fn a_write_over_a_hidden_key_leaves_nothing_of_it() {
     for deadline_ms in [None, Some(30)] {
         let mut records = Records::default();
-        records.put(b"a", new(b"1", 1, Some(10)));
+        put(&mut records, b"a", new(b"1", 1, Some(10)));
         records.advance(10);
-        records.put(b"a", new(b"longer", 2, deadline_ms));
+        put(&mut records, b"a", new(b"longer", 2, deadline_ms));
         let mut expected = Records::default();
         expected.advance(10);
-        expected.put(b"a", new(b"longer", 2, deadline_ms));
+        put(&mut expected, b"a", new(b"longer", 2, deadline_ms));
         assert_eq!(records, expected);
     }
 }
