@@ -21,6 +21,7 @@
 //! | `sample` | the numbers of one moment, as the console shows them |
 //! | `registry` | all of them together |
 //! | `durations` | histograms of durations that can be read back |
+//! | `moment` | a moment that threads share |
 //! | `measures` | the form of numbers, and the clock |
 
 mod clients;

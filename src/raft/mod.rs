@@ -96,6 +96,7 @@
 //! | `persistence` | term and vote, writes under way, messages that wait for the disk |
 //! | `election_timer`, `leader_lease` | the two clocks of a node |
 //! | `peer_questions` | the questions and commands of peers, as their leader keeps them |
+//! | `asking` | whether clients of a peer wait for entries, by how often it asks |
 //! | `store_clock` | the time that a leader stamps entries with (docs/adr/0020) |
 //! | `read_index` | reads and the rounds that confirm them (dissertation §6.4) |
 //! | `inquiry` | reads at a node that does not lead, and its question to the leader |
