@@ -581,10 +581,12 @@ impl Replication {
         index: LogIndex,
         disks: &mut Disks,
     ) -> Finding {
-        // A leader that is the only voter may not have sent the entry to anybody.
-        self.is_known_up_to(leader, term, index, disks);
+        // It may be the first thing that a leader says which is the only voter.
+        self.on_leader_message(leader, term, disks)?;
+        let is_known = self.is_known_up_to(leader, term, index, disks);
+        let Some(reign) = self.reigns.get(&term).filter(|_| is_known) else { return Ok(()) };
         let place = (index.0 as usize).checked_sub(1);
-        let slot = place.and_then(|place| self.reigns.get(&term)?.log.get(place));
+        let slot = place.and_then(|place| reign.log.get(place));
         let at = LogPosition { term: slot.map_or(Term(0), |slot| slot.term), index };
         let membership = disks.archive().membership(at);
         let is_learner = membership.as_ref().is_some_and(|known| known.is_learner(to));
