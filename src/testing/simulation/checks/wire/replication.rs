@@ -583,8 +583,8 @@ impl Replication {
     ) -> Finding {
         // It may be the first thing that a leader says which is the only voter.
         self.on_leader_message(leader, term, disks)?;
-        let is_known = self.is_known_up_to(leader, term, index, disks);
-        let Some(reign) = self.reigns.get(&term).filter(|_| is_known) else { return Ok(()) };
+        self.is_known_up_to(leader, term, index, disks);
+        let Some(reign) = self.reigns.get(&term) else { return Ok(()) };
         let place = (index.0 as usize).checked_sub(1);
         let slot = place.and_then(|place| reign.log.get(place));
         let at = LogPosition { term: slot.map_or(Term(0), |slot| slot.term), index };
