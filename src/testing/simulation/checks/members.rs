@@ -12,8 +12,8 @@ use super::violation::{Check, Violation};
 use super::wire::check_step;
 use crate::storage::read_joined;
 use crate::testing::simulation::workload::operator::Operator;
-use crate::testing::simulation::world::{Accepted, PEER_PORT, Sample, World};
-use crate::types::{ChangeKind, Entry, LogIndex, Member, Membership, NodeId, Payload};
+use crate::testing::simulation::world::{Accepted, PEER_PORT, Sample, World, host};
+use crate::types::{Address, ChangeKind, Entry, LogIndex, Member, Membership, NodeId, Payload};
 
 /// The lists have to be equal within this time, and removed servers have to know it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -148,8 +148,9 @@ pub(crate) async fn check_rest(world: &Rc<World>) {
 }
 
 /// True when some member is where a machine dials it: where its log, or its file, says that it is.
-/// Nobody dials a server that was removed. While its log does not have itself as a member, it dials
-/// those that it was told of when it joined.
+/// The log may end at the entry that added a member with a wrong address. Nobody dials a server
+/// that was removed. While its log does not have itself as a member, it dials those that it was
+/// told of when it joined.
 fn can_reach_others(world: &World, id: u64) -> bool {
     let known = world.wire.members_on_disk(id);
     let disk = world.machines[&id].disk.duplicate();
@@ -158,13 +159,14 @@ fn can_reach_others(world: &World, id: u64) -> bool {
     let ports = world.operators.ports_in_files.borrow();
     world.members().into_iter().any(|other| {
         let of = |members: &BTreeMap<NodeId, Member>| {
-            members.get(&NodeId(other)).map(|member| member.peer.port)
+            members.get(&NodeId(other)).map(|member| member.peer.clone())
         };
-        let in_file = || ports.get(&other).copied().unwrap_or(PEER_PORT);
+        let in_file =
+            || Address { host: host(other), port: ports.get(&other).copied().unwrap_or(PEER_PORT) };
         let by_file = known.is_member(NodeId(other)).then(in_file);
         let told = told.as_ref().and_then(|told| of(&told.members));
-        let port = of(&known.members).or(told).or(by_file);
-        port == Some(world.machines[&other].site.peer_port.get())
+        let dialled = of(&known.members).or(told).or(by_file);
+        dialled == Some(world.peer_address(other))
     })
 }
 

@@ -15,7 +15,7 @@ use crate::testing::simulation::cluster::{after, choose_way_to_start, crash, sta
 use crate::testing::simulation::members::{MembersPlan, Step};
 use crate::testing::simulation::workload::operator::{Operator, Reply, takes_a_voter};
 use crate::testing::simulation::world::{CLIENT_PORT, Machine, Place, World, host};
-use crate::types::{Address, Membership, NodeId};
+use crate::types::{Membership, NodeId};
 
 /// The time between two looks for machines whose servers were removed.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -197,7 +197,7 @@ async fn move_one(world: &Rc<World>, operator: &mut Operator) {
     }
     end_in_some_way(world, id);
     if world.random(|rng| rng.random_bool(0.3)) {
-        let address = format!("{}:{}", host(id), world.machines[&id].site.peer_port.get());
+        let address = world.peer_address(id);
         operator.execute(&format!("member update {id} log {address}")).await;
     }
 }
@@ -222,8 +222,7 @@ fn move_all(world: &Rc<World>) {
 fn finds_all(world: &World, id: u64) -> bool {
     let known = [world.membership(), world.wire.members_on_disk(id)];
     let is_found = |other: &u64| {
-        let port = world.machines[other].site.peer_port.get();
-        let place = Address { host: host(*other), port };
+        let place = world.peer_address(*other);
         let says_so = |membership: &Arc<Membership>| {
             membership.members.get(&NodeId(*other)).is_none_or(|member| member.peer == place)
         };

@@ -4,10 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::World;
-use super::machine::Machine;
+use super::machine::{Machine, host};
 use super::place::Place;
 use crate::testing::simulation::checks::wire::WireChecker;
-use crate::types::{Membership, NodeId};
+use crate::types::{Address, Membership, NodeId};
 
 impl World {
     /// The newest membership that is known to be committed; that of the founders while none is.
@@ -31,6 +31,11 @@ impl World {
         let membership = self.membership();
         let is_member = |id: &u64| membership.is_member(NodeId(*id));
         self.serving().into_iter().filter(is_member).collect()
+    }
+
+    /// Where a machine's node listens for its peers.
+    pub(crate) fn peer_address(&self, id: u64) -> Address {
+        Address { host: host(id), port: self.machines[&id].site.peer_port.get() }
     }
 
     /// True when a machine's node was removed, and that is committed.
