@@ -20,6 +20,9 @@ impl Format {
     /// The format from which on the store counts revisions.
     pub const REVISIONS: Format = Format(4);
 
+    /// The format whose readers answer probes of idle connections.
+    pub const PROBES: Format = Format(4);
+
     /// The format after this one.
     ///
     /// # Panics
@@ -117,6 +120,7 @@ pub const FORMATS: &[FormatRow] = &[
             "store commands 6 to 14 (writes with a lease, transaction, grant, renew, revoke, \
              compact, set history)",
             "frames of kind 38 to 41 (read index, its answer, forward, its answer)",
+            "frames of kind 42 and 43 (probe, its answer), once the receiver reads this format",
             "snapshot file and backup 5 (records with revisions, history, leases)",
         ],
     },

@@ -141,7 +141,9 @@ fn size_hint(frame: &Frame) -> usize {
         | Frame::Refused { .. }
         | Frame::Removed { .. }
         | Frame::Join(_)
-        | Frame::Joined(_) => SMALL_FRAME_BYTES,
+        | Frame::Joined(_)
+        | Frame::Probe
+        | Frame::ProbeAnswer => SMALL_FRAME_BYTES,
     }
 }
 

@@ -79,6 +79,8 @@ impl<'de> Visitor<'de> for FrameVisitor<'de> {
                 let answer = next(array, "answer")?;
                 end_of_first_frame(array, Frame::Joined(answer))
             }
+            kind::PROBE => Ok(Frame::Probe),
+            kind::PROBE_ANSWER => Ok(Frame::ProbeAnswer),
             kind => visit_envelope(kind, self.body, array),
         }
     }

@@ -37,6 +37,8 @@ impl Serialize for Body<'_> {
                 (kind::JOIN, kind::HELLO_MAGIC, RequestMap(request)).serialize(s)
             }
             Frame::Joined(answer) => (kind::JOINED, AnswerMap(answer)).serialize(s),
+            Frame::Probe => (kind::PROBE,).serialize(s),
+            Frame::ProbeAnswer => (kind::PROBE_ANSWER,).serialize(s),
             Frame::Rpc(envelope) => serialize_envelope(envelope, s),
         }
     }

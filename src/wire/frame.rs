@@ -26,6 +26,11 @@ pub enum Frame {
     Join(JoinRequest),
     /// The answer to it. The acceptor closes the connection after it.
     Joined(JoinAnswer),
+    /// The dialler's question whether the acceptor is still there, on a connection that has been
+    /// idle. It goes to peers that read format 4 only.
+    Probe,
+    /// The answer to it.
+    ProbeAnswer,
     /// A message of Raft.
     Rpc(Envelope),
 }

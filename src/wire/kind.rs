@@ -66,6 +66,11 @@ pub(super) const FORWARD: u8 = 40;
 /// The word about such a command: docs/internals/wire_format.md#forwarded.
 pub(super) const FORWARDED: u8 = 41;
 
+/// The question of an idle connection: docs/internals/wire_format.md#probe.
+pub(super) const PROBE: u8 = 42;
+/// The answer to it: docs/internals/wire_format.md#probeanswer.
+pub(super) const PROBE_ANSWER: u8 = 43;
+
 /// The second element of a hello, and of a question to join. It identifies the protocol.
 pub(super) const HELLO_MAGIC: &str = "coracle";
 

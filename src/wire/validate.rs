@@ -22,7 +22,7 @@ pub(super) const STATE_CHECK_PEERS_MAX: usize = 1000;
 pub(super) fn validate(frame: &Frame) -> Result<(), WireError> {
     match frame {
         Frame::Hello(hello) => validate_hello(hello),
-        Frame::Refused { .. } => Ok(()),
+        Frame::Refused { .. } | Frame::Probe | Frame::ProbeAnswer => Ok(()),
         Frame::Removed { at } => validate_index(*at),
         Frame::Join(request) => validate_join(request),
         Frame::Joined(answer) => validate_joined(answer),

@@ -19,6 +19,7 @@
 //! | a good hello, the end of a connection | the peer | [`PeerEvent`] | RaftActor |
 //! | the word that this node was removed | the peer | [`PeerEvent`] | RaftActor |
 //! | a round of refused dials | | [`PeerEvent`] | RaftActor |
+//! | half of the silence that is allowed | | a probe | the peer |
 //!
 //! It owns the connection, the addresses that it dials and the back-off. It runs on the main
 //! arbiter, as do all actors that send to it. So a full mailbox does not starve its timers: no
@@ -149,6 +150,8 @@ struct OpenLink {
     /// The time when the first request was sent since the last frame was received. It is
     /// not a count of open requests, because the peer need not respond to every request.
     unanswered: Option<Instant>,
+    /// The time when the last frame was received.
+    heard: Instant,
     /// True when the peer was said to be slow, until it answers.
     is_slow: bool,
     /// The output when the silence was last looked at: the bytes that the kernel had taken
@@ -204,6 +207,7 @@ impl Actor for PeerLinkActor {
         let check = Duration::from_millis((self.settings.silence_ms_max / 4).max(1));
         ctx.run_interval(check, |actor, ctx| {
             actor.check_silence(ctx);
+            actor.probe_idle_peer(ctx);
             actor.log_state();
         });
         self.begin_round(ctx);
@@ -311,7 +315,7 @@ impl ConnectedActor for PeerLinkActor {
                 Ok(None) => return arm_read_after_others(self, ctx),
                 Ok(Some(frame)) => {
                     // Part of a response is none: it may never be whole.
-                    open.unanswered = None;
+                    (open.unanswered, open.heard) = (None, Instant::now());
                     if std::mem::take(&mut open.is_slow) {
                         self.log_quick();
                     }
@@ -359,10 +363,14 @@ impl PeerLinkActor {
     }
 
     fn put(&mut self, envelope: Envelope, ctx: &mut Context<Self>) {
-        let Some(open) = &mut self.open else { return };
         let has_response = envelope.rpc.has_response();
         self.measured.on_request(&envelope.rpc);
-        match open.stream.put(&Frame::Rpc(envelope)) {
+        self.put_frame(&Frame::Rpc(envelope), has_response, ctx);
+    }
+
+    fn put_frame(&mut self, frame: &Frame, has_response: bool, ctx: &mut Context<Self>) {
+        let Some(open) = &mut self.open else { return };
+        match open.stream.put(frame) {
             Ok(()) => {
                 if has_response {
                     open.unanswered.get_or_insert_with(Instant::now);
@@ -458,6 +466,7 @@ impl PeerLinkActor {
             established: None,
             introduction: None,
             unanswered: None,
+            heard: Instant::now(),
             is_slow: false,
             sent: 0..0,
             chunks: ChunkQueue::default(),
@@ -486,6 +495,7 @@ impl PeerLinkActor {
             Frame::Hello(hello) if !is_established => self.establish(hello),
             Frame::Refused { reason } if !is_established => Err(PeerError::Refused(reason)),
             Frame::Removed { at } if !is_established => Err(PeerError::Removed(at)),
+            Frame::ProbeAnswer if is_established => Ok(()),
             Frame::Rpc(envelope) if is_established && envelope.rpc.is_response() => {
                 self.take_response(envelope)
             }
@@ -555,6 +565,21 @@ impl PeerLinkActor {
         } else if silence.as_millis() >= limit_ms / 2 && !std::mem::replace(&mut open.is_slow, true)
         {
             self.log_slow(silence);
+        }
+    }
+
+    /// Asks a peer that has not said anything for a while whether it is there. A path between
+    /// followers is idle until an election, and can die meanwhile without an error, as behind a
+    /// firewall that forgets it. A candidate would ask there in vain.
+    fn probe_idle_peer(&mut self, ctx: &mut Context<Self>) {
+        let pause = Duration::from_millis(self.settings.silence_ms_max / 2);
+        let is_idle = |open: &OpenLink| {
+            open.introduction.as_ref().is_some_and(|f| f.formats.contains(Format::PROBES))
+                && open.unanswered.is_none()
+                && open.heard.elapsed() >= pause
+        };
+        if self.open.as_ref().is_some_and(is_idle) {
+            self.put_frame(&Frame::Probe, true, ctx);
         }
     }
 

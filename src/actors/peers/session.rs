@@ -8,6 +8,7 @@
 //! | any other hello | the other side | a refusal, and the end | the other side |
 //! | a question to join | the other side | the members or a refusal, and the end | the other side |
 //! | requests | the peer | [`PeerEvent`] | RaftActor |
+//! | a probe | the peer | its answer | the peer |
 //! | [`SendRpc`] | RaftActor | a frame | the peer |
 //! | [`EndConnection`] | RaftActor | | |
 //! | [`Shutdown`], [`Announce`] | PeerAcceptorActor | | |
@@ -293,6 +294,11 @@ impl PeerSessionActor {
                 Err(error) => self.refuse(Some(hello.from), error.to_string(), ctx),
             },
             (SessionState::Handshake, Frame::Join(request)) => self.take_join(&request, ctx),
+            (SessionState::Attached(_), Frame::Probe) => {
+                self.stream.put(&Frame::ProbeAnswer)?;
+                arm_write(self, ctx);
+                Ok(())
+            }
             (SessionState::Attached(peer), Frame::Rpc(envelope)) if !envelope.rpc.is_response() => {
                 Direction { from: peer, to: self.local.id }.check(&envelope)?;
                 self.ports.raft.do_send(PeerEvent::Message(envelope));

@@ -154,6 +154,8 @@ pub(super) fn kind_of(frame: &Frame) -> &'static str {
         Frame::Refused { .. } | Frame::Removed { .. } => "refusal",
         Frame::Join(_) => "question to join",
         Frame::Joined(_) => "answer to one that joins",
+        Frame::Probe => "probe",
+        Frame::ProbeAnswer => "answer to a probe",
         Frame::Rpc(envelope) if envelope.rpc.is_response() => "response",
         Frame::Rpc(_) => "request",
     }

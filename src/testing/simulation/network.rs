@@ -344,6 +344,19 @@ impl SimNetwork {
         true
     }
 
+    /// Silences all connections that one host has dialled to another, in both directions.
+    pub fn silence(&self, from: &str, to: &str) {
+        let pipes = &mut self.state().pipes;
+        let is_meant = |pipe: &Pipe| pipe.from == from && pipe.to == to;
+        let dialled = pipes.iter().filter(|(number, pipe)| *number % 2 == 0 && is_meant(pipe));
+        let numbers: Vec<u64> = dialled.map(|(number, _)| *number).collect();
+        for number in numbers.into_iter().flat_map(|number| [number, number + 1]) {
+            if let Some(pipe) = pipes.get_mut(&number) {
+                pipe.is_silent = true;
+            }
+        }
+    }
+
     /// Shows `tap` all bytes that are written from now on to connections to `port` and to higher
     /// ones.
     pub fn set_tap(&self, port: u16, tap: Box<dyn Tap>) {

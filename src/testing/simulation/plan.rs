@@ -323,6 +323,9 @@ pub enum Scenario {
     LeaderReturns,
     /// The disk of `L` completes nothing any more.
     StalledLeader,
+    /// The connections between all others have become silent while they were idle, as behind a
+    /// firewall that forgets them; then the disk of `L` completes nothing any more.
+    SilentPaths,
     /// Each sync of `L` takes a sixth to a third of `T`.
     SlowLeader,
     /// Each sync of `L` takes two thirds to five thirds of `T`.
@@ -344,7 +347,7 @@ const SCENARIO_DURATION: Duration = Duration::from_secs(10);
 
 impl Scenario {
     /// All scenarios.
-    pub const ALL: [Scenario; 18] = [
+    pub const ALL: [Scenario; 19] = [
         Scenario::QuorumLoss,
         Scenario::ConstrainedElection,
         Scenario::HubBehindCommit,
@@ -356,6 +359,7 @@ impl Scenario {
         Scenario::FollowerReturns,
         Scenario::LeaderReturns,
         Scenario::StalledLeader,
+        Scenario::SilentPaths,
         Scenario::SlowLeader,
         Scenario::SlowerLeader,
         Scenario::SlowEverywhere,

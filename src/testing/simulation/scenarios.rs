@@ -20,6 +20,7 @@ use super::cluster;
 use super::faults::topology;
 use super::plan::Scenario;
 use super::world::{Machine, Sample, World, host};
+use crate::actors::peers::settings::LinkSettings;
 
 /// A write has to succeed within this number of `T`. In the worst case these follow each other: a
 /// leader needs one `T` to see that it has no quorum, or four to give up a disk that does not
@@ -134,6 +135,7 @@ impl Stage {
                 self.expect_steady().await;
             }
             Scenario::StalledLeader => self.replace_stalled_leader().await,
+            Scenario::SilentPaths => self.replace_stalled_leader_over_silent_paths().await,
             Scenario::SlowLeader => {
                 let range_ms = self.timeouts_ms(1, 6)..=self.timeouts_ms(1, 3);
                 self.expect_steady_on_slow_disks(&[self.leader], range_ms).await;
@@ -180,6 +182,18 @@ impl Stage {
         self.expect_recovery().await;
         old.stall_disk(false);
         self.expect_steady().await;
+    }
+
+    /// No follower has anything to send to another one. They have to notice by themselves that they
+    /// could not, before they need to.
+    async fn replace_stalled_leader_over_silent_paths(&mut self) {
+        for from in &self.others {
+            for to in &self.others {
+                self.world.network.silence(&host(*from), &host(*to));
+            }
+        }
+        sleep(Duration::from_millis(2 * LinkSettings::default().silence_ms_max)).await;
+        self.replace_stalled_leader().await;
     }
 
     async fn replace_leader_beside_stalled_follower(&mut self) {

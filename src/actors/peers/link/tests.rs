@@ -76,6 +76,21 @@ async fn connected(settings: LinkSettings, capacity: usize) -> (Bench, FarEnd) {
     (bench, far)
 }
 
+/// Answers all probes for this time, and returns their number. Nothing else may come.
+async fn answer_probes(far: &mut FarEnd, time: Duration) -> u32 {
+    let mut probes = 0;
+    let answer = async {
+        while let Some(frame) = far.receive().await {
+            assert_eq!(frame, Frame::Probe);
+            far.send(&Frame::ProbeAnswer).await;
+            probes += 1;
+        }
+    };
+    let ended = tokio::time::timeout(time, answer).await;
+    assert!(ended.is_err(), "the link has closed the connection");
+    probes
+}
+
 async fn answer_hello(far: &mut FarEnd) {
     assert_eq!(far.receive().await, Some(Frame::Hello(long_hello(1, 2))));
     far.send(&Frame::Hello(long_hello(2, 1))).await;
@@ -172,8 +187,8 @@ fn a_burst_larger_than_the_socket_takes_arrives_whole_and_in_order() {
 #[test]
 fn a_lost_connection_is_reported_once_and_redialled_at_once() {
     run_paused(async {
-        let (bench, far) = connected(LinkSettings::default(), 1024).await;
-        sleep(Duration::from_secs(60)).await;
+        let (bench, mut far) = connected(LinkSettings::default(), 1024).await;
+        answer_probes(&mut far, Duration::from_secs(60)).await;
         let lost = Instant::now();
         let mut next = bench.network.expect_connection(1024);
         drop(far);
@@ -310,7 +325,7 @@ fn a_message_that_does_not_belong_on_a_link_ends_the_connection_and_nothing_else
             &[Frame::Refused { reason: "late".into() }],
         ];
         for frames in wrong {
-            sleep(Duration::from_secs(1)).await;
+            answer_probes(&mut far, Duration::from_millis(1130)).await;
             let mut next = bench.network.expect_connection(1024);
             for frame in frames {
                 far.send(frame).await;
@@ -320,7 +335,7 @@ fn a_message_that_does_not_belong_on_a_link_ends_the_connection_and_nothing_else
             answer_hello(&mut next).await;
             far = next;
         }
-        sleep(Duration::from_secs(1)).await;
+        answer_probes(&mut far, Duration::from_millis(1130)).await;
         far.send_bytes(b"\xff\xff\xff\xff\x01\x00\x00\x00\x00").await;
         assert_eq!(far.receive().await, None);
         assert_eq!(bench.losses().await, 1);
@@ -333,7 +348,8 @@ fn a_message_that_does_not_belong_on_a_link_ends_the_connection_and_nothing_else
 fn a_peer_that_leaves_requests_unanswered_is_dropped_and_an_idle_one_is_not() {
     run_paused(async {
         let (bench, mut far) = connected(LinkSettings::default(), 1024).await;
-        sleep(Duration::from_secs(3600)).await;
+        let probes = answer_probes(&mut far, Duration::from_secs(3600)).await;
+        assert!((2400..=3600).contains(&probes), "{probes} probes in an hour");
         assert_eq!(bench.losses().await, 0);
         for request_seq in 0..10 {
             bench.send(append(1, 2, 1));
@@ -362,6 +378,45 @@ fn a_peer_that_leaves_requests_unanswered_is_dropped_and_an_idle_one_is_not() {
     });
 }
 
+/// A firewall has forgotten the connection between two followers, and tells neither.
+#[test]
+fn an_idle_connection_whose_path_has_died_is_replaced_before_it_is_needed() {
+    run_paused(async {
+        let (bench, _far) = connected(LinkSettings::default(), 1024).await;
+        let mut next = bench.network.expect_connection(1024);
+        sleep(Duration::from_secs(4)).await;
+        assert_eq!((bench.losses().await, bench.network.times().len()), (1, 2));
+        answer_hello(&mut next).await;
+        settle().await;
+        bench.send(request_vote(1, 2));
+        assert_eq!(next.receive().await, Some(Frame::Rpc(request_vote(1, 2))));
+    });
+}
+
+#[test]
+fn a_peer_that_answers_requests_is_not_probed_nor_one_that_does_not_read_probes() {
+    run_paused(async {
+        let (bench, mut far) = connected(LinkSettings::default(), 1024).await;
+        for request_seq in 0..20 {
+            bench.send(append(1, 2, 1));
+            assert_eq!(far.receive().await, Some(Frame::Rpc(append(1, 2, 1))));
+            far.send(&Frame::Rpc(append_response(2, 1, request_seq))).await;
+            sleep(Duration::from_millis(500)).await;
+        }
+        let network = FakeNetwork::default();
+        let mut old = network.expect_connection(1024);
+        let old_bench = self::bench(&network, LinkSettings::default());
+        assert_eq!(old.receive().await, Some(Frame::Hello(long_hello(1, 2))));
+        let mut answer = long_hello(2, 1);
+        let facts = answer.introduction.as_mut().unwrap();
+        facts.formats.highest = Format(3);
+        old.send(&Frame::Hello(answer)).await;
+        let heard = tokio::time::timeout(Duration::from_secs(60), old.receive()).await;
+        assert!(heard.is_err(), "{heard:?}");
+        assert_eq!(old_bench.losses().await, 0);
+    });
+}
+
 /// A forwarded command is answered on the other connection, which the leader has made.
 #[test]
 fn a_forwarded_command_is_no_request_that_the_peer_leaves_unanswered() {
@@ -370,7 +425,7 @@ fn a_forwarded_command_is_no_request_that_the_peer_leaves_unanswered() {
         let forward = Forward { boot: BootId(7), number: 1, command: Bytes::from("command") };
         bench.send(Envelope { rpc: Rpc::Forward(forward), ..append(1, 2, 1) });
         assert!(far.receive().await.is_some());
-        sleep(Duration::from_secs(3600)).await;
+        answer_probes(&mut far, Duration::from_secs(3600)).await;
         assert_eq!(bench.losses().await, 0);
     });
 }

@@ -70,6 +70,28 @@ async fn attached(settings: &LinkSettings, capacity: usize) -> (Bench, FarEnd, A
 }
 
 #[test]
+fn a_probe_is_answered_at_once_and_tells_nobody_else() {
+    run_paused(async {
+        let (bench, mut far, _attached) = attached(&LinkSettings::default(), 1024).await;
+        for _ in 0..3 {
+            far.send(&Frame::Probe).await;
+            assert_eq!(far.receive().await, Some(Frame::ProbeAnswer));
+        }
+        assert_eq!(bench.requests(), []);
+    });
+}
+
+#[test]
+fn a_probe_before_the_hello_ends_the_connection() {
+    run_paused(async {
+        let (bench, mut far) = bench(&LinkSettings::default(), 1024);
+        far.send(&Frame::Probe).await;
+        assert_eq!(far.receive().await, None);
+        assert_eq!(bench.assert_never_attached().await, None);
+    });
+}
+
+#[test]
 fn a_good_hello_attaches_the_peer_and_messages_go_both_ways() {
     run_paused(async {
         let (bench, mut far, attached) = attached(&LinkSettings::default(), 1024).await;

@@ -33,7 +33,7 @@ impl World {
         self.serving().into_iter().filter(is_member).collect()
     }
 
-    /// Where a machine's node listens for its peers.
+    /// The address at which a machine's node listens for its peers.
     pub(crate) fn peer_address(&self, id: u64) -> Address {
         Address { host: host(id), port: self.machines[&id].site.peer_port.get() }
     }

@@ -136,6 +136,8 @@ fn samples_of_format_4() -> Vec<(&'static str, Frame)> {
         ("forwarded_not_leader", envelope(3, word(ForwardOutcome::NotLeader))),
         ("forwarded_busy", envelope(3, word(ForwardOutcome::Busy))),
         ("forwarded_not_yet", envelope(3, word(ForwardOutcome::NotYet))),
+        ("probe", Frame::Probe),
+        ("probe_answer", Frame::ProbeAnswer),
     ]
 }
 
@@ -364,6 +366,8 @@ const GOLDEN: &[(&str, &str, &str)] = &[
     ("forwarded_not_leader", "0000000b024061596b", "9829010203cd012c0701c0"),
     ("forwarded_busy", "0000000b027486f1f2", "9829010203cd012c0702c0"),
     ("forwarded_not_yet", "0000000b0267246985", "9829010203cd012c0703c0"),
+    ("probe", "0000000202d7cd2e08", "912a"),
+    ("probe_answer", "000000020225a6ad0b", "912b"),
 ];
 
 #[test]

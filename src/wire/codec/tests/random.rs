@@ -268,6 +268,7 @@ fn any_frame() -> impl Strategy<Value = Frame> {
         1 => any_index().prop_map(|at| Frame::Removed { at }),
         1 => any_join_request().prop_map(Frame::Join),
         1 => any_join_answer().prop_map(Frame::Joined),
+        1 => prop_oneof![Just(Frame::Probe), Just(Frame::ProbeAnswer)],
         6 => rpc,
     ]
 }

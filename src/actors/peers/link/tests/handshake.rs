@@ -215,7 +215,7 @@ fn a_connection_ends_when_its_peer_turns_out_to_be_of_another_cluster() {
 fn a_hold_that_changes_is_introduced_at_once() {
     run_paused(async {
         let (bench, mut far) = connected(LinkSettings::default(), 1024).await;
-        sleep(Duration::from_secs(60)).await;
+        answer_probes(&mut far, Duration::from_secs(60)).await;
         for is_held in [true, false] {
             let mut next = bench.network.expect_connection(1024);
             for _ in 0..2 {

@@ -48,7 +48,7 @@ fn a_peer_whose_connections_break_again_and_again_has_few_lines() {
         // The last of these lines would be wrong for ever.
         let mut far = network.expect_connection(1024);
         answer_hello(&mut far).await;
-        sleep(Duration::from_secs(90)).await;
+        answer_probes(&mut far, Duration::from_secs(90)).await;
         let state = lines.drain("peer ");
         let begins = "INFO peer connected node=1 peer=2 address=peer:9001 ";
         assert!(state.len() == 1 && state[0].starts_with(begins), "{state:?}");

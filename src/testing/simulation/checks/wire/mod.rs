@@ -412,7 +412,11 @@ impl CheckerState {
                 return self.formats.on_hello(connection, is_dialler, &hello);
             }
             Frame::Removed { .. } => return self.check_word_of_removal(connection),
-            Frame::Refused { .. } | Frame::Join(_) | Frame::Joined(_) => return Ok(()),
+            Frame::Refused { .. }
+            | Frame::Join(_)
+            | Frame::Joined(_)
+            | Frame::Probe
+            | Frame::ProbeAnswer => return Ok(()),
         };
         self.formats.next_moment();
         if let Some((what, format)) = format_of(&envelope.rpc) {

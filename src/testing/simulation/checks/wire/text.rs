@@ -22,6 +22,8 @@ pub(super) fn line(frame: &Frame) -> String {
         }
         Frame::Refused { reason } => format!("Refused: {reason}"),
         Frame::Removed { at } => format!("Removed at={at}"),
+        Frame::Probe => "Probe".to_owned(),
+        Frame::ProbeAnswer => "ProbeAnswer".to_owned(),
         Frame::Join(request) => format!("n{} Join", request.id),
         Frame::Joined(answer) => format!("Joined members={:?}", answer.membership.ids()),
         Frame::Rpc(Envelope { from, to, term, rpc }) => {
