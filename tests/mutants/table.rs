@@ -73,6 +73,7 @@ mutants! {
     B34: "entries are applied before they are durable here",
     B35: "the hard state is written but not synced",
     B36: "a connection whose other side is silent is kept for ever",
+    B36b: "an idle connection is not probed",
     B37: "a read does not wait for the first commit of the leader's own term",
     B38: "a round of heartbeats that is under way confirms a read that came later",
     B39: "a read does not wait until the store has applied what is committed",
