@@ -122,9 +122,19 @@ impl Raft {
         } else {
             Vec::new()
         };
-        for token in failed {
-            self.effects.push(Effect::ReadFailed { token });
-        }
+        self.fail_reads(failed);
+    }
+
+    /// Fails reads, by arrival.
+    pub(super) fn fail_reads(&mut self, tokens: Vec<ReadToken>) {
+        self.inquiry.has_failed_reads |= !tokens.is_empty();
+        self.effects.extend(tokens.into_iter().map(|token| Effect::ReadFailed { token }));
+    }
+
+    /// True when reads have failed, and the caller has not taken the effects that say so. It may
+    /// add them again, and has to do that before it adds a later command of their sessions.
+    pub fn has_failed_reads(&self) -> bool {
+        self.inquiry.has_failed_reads
     }
 
     /// The leader of our term answers a question.

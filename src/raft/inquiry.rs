@@ -28,6 +28,8 @@ pub(super) struct Inquiry {
     confirmed: ConfirmedReads,
     /// Ticks for which no leader was heard, beyond an election timeout.
     pub(super) leaderless_ticks: u32,
+    /// True when reads have failed since the effects were taken.
+    pub(super) has_failed_reads: bool,
 }
 
 /// The question under way.

@@ -423,6 +423,7 @@ impl Raft {
     /// # Panics
     /// When an invariant does not hold, see [`Raft::check_invariants`].
     pub fn take_effects(&mut self) -> Vec<Effect> {
+        self.inquiry.has_failed_reads = false;
         if self.has_stopped {
             return self.take_last_effects();
         }

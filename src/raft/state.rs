@@ -280,9 +280,7 @@ impl Raft {
         if !leadership.leavers.is_empty() {
             self.members.leaving_version += 1;
         }
-        for token in leadership.reads.into_tokens() {
-            self.effects.push(Effect::ReadFailed { token });
-        }
+        self.fail_reads(leadership.reads.into_tokens());
     }
 
     // Members.

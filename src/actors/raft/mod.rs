@@ -250,6 +250,10 @@ impl Handler<ClientRequests> for RaftActor {
     fn handle(&mut self, message: ClientRequests, ctx: &mut Context<Self>) {
         let ClientRequests { session, reply_to, requests, arrived_at, held } = message;
         self.update_clock();
+        if self.raft.has_failed_reads() {
+            // They are tried again before any later command of their sessions.
+            self.execute(ctx);
+        }
         let mut refused = Replies::default();
         let arrived_at = arrived_at.unwrap_or(self.pending.moments.now);
         for (slot, request) in requests {

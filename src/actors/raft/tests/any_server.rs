@@ -1,6 +1,8 @@
 //! Tests of reads and writes at a node that does not lead, and of what its leader does for it
 //! (docs/adr/0031).
 
+use futures_util::future::join;
+
 use super::*;
 use crate::actors::io::operation_times::Part;
 use crate::kv::{Command, Operation, Outcome};
@@ -504,6 +506,25 @@ async fn a_read_at_a_leader_that_steps_down_waits_for_the_next_leader() {
     assert_eq!(f.sent(PEER), [""; 0]);
     f.answer(3, 1, 2).await;
     assert_eq!(f.tasks(), ["read at 2 for SessionId(1)/1"]);
+    assert_eq!(f.sent(PEER), ["forward 1 a"]);
+}
+
+#[actix::test]
+async fn a_read_at_a_leader_that_steps_down_is_before_later_commands_of_its_session() {
+    let f = Fixture::start_in_format(Format(4), settings());
+    f.lead().await;
+    let client = Client::new(1);
+    f.request(&client, vec![(1, read_anywhere())]).await;
+    f.raft.do_send(PeerEvent::Reached { peer: PEER });
+    // The word of the new leader and the commands come in one drain of the mailbox.
+    let later = vec![(2, read_anywhere()), (3, named_write("a"))];
+    join(f.append(PEER, 3, 0, &[], 0), f.request(&client, later)).await;
+    assert_eq!(f.sent(PEER), ["ask 1"]);
+    f.answer(3, 1, 2).await;
+    assert_eq!(f.tasks(), ["read at 2 for SessionId(1)/1"]);
+    assert_eq!(f.sent(PEER), ["ask 2"]);
+    f.answer(3, 2, 2).await;
+    assert_eq!(f.tasks(), ["read at 2 for SessionId(1)/2"]);
     assert_eq!(f.sent(PEER), ["forward 1 a"]);
 }
 
