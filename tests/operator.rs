@@ -250,3 +250,64 @@ fn a_server_that_runs_already_is_named_by_its_port_and_by_its_lock() {
     assert_refused(&other, &there, 1, &["is locked by another process", "`fuser -v "]);
     set(&cluster, "k");
 }
+
+/// The environment of a running server, a variable a line.
+#[cfg(target_env = "gnu")]
+fn environment(cluster: &Cluster, id: u64) -> String {
+    let path = format!("/proc/{}/environ", cluster.pid(id));
+    fs::read_to_string(path).expect("our child's environment is text").replace('\0', "\n")
+}
+
+#[cfg(target_env = "gnu")]
+#[test]
+fn a_server_begins_again_with_options_for_libcs_allocator_and_stays_the_same_process() {
+    let mut cluster = one_server();
+    cluster.start_server(1);
+    cluster.wait_for_leader();
+    let environment = environment(&cluster, 1);
+    // The loader may have ended each option with a zero, in the place of the colon.
+    for option in ["GLIBC_TUNABLES=glibc.malloc.hugetlb=1", "glibc.malloc.tcache_count=128"] {
+        assert!(environment.contains(option), "{environment}");
+    }
+    let name = fs::read_to_string(format!("/proc/{}/comm", cluster.pid(1))).unwrap();
+    assert_eq!(name, "coracle\n");
+    assert_eq!(cluster.terminate(1).code(), Some(0));
+}
+
+#[cfg(target_env = "gnu")]
+#[test]
+fn options_of_the_operator_for_the_allocator_stay_as_they_are() {
+    let mut cluster = one_server();
+    cluster.start_server_under(1, &[("GLIBC_TUNABLES", "glibc.malloc.arena_max=2")]);
+    cluster.wait_for_leader();
+    let environment = environment(&cluster, 1);
+    assert!(environment.contains("GLIBC_TUNABLES=glibc.malloc.arena_max=2\n"), "{environment}");
+}
+
+/// The loader takes the options away from a program that has privileges of its own. Such a one
+/// would begin again for ever.
+#[cfg(target_env = "gnu")]
+#[test]
+fn a_server_whose_options_were_taken_away_does_not_begin_a_third_time() {
+    let mut cluster = one_server();
+    cluster.start_server_under(1, &[("CORACLE_EXECUTED_AGAIN", "1")]);
+    cluster.wait_for_leader();
+    let environment = environment(&cluster, 1);
+    assert!(!environment.contains("GLIBC_TUNABLES="), "{environment}");
+}
+
+/// The program is gone from where it was when the server began: it serves as it is.
+#[cfg(target_env = "gnu")]
+#[test]
+fn a_server_that_cannot_begin_again_serves_and_says_so() {
+    let mut cluster = one_server();
+    let gone = cluster.data_dir(1).with_file_name("gone").display().to_string();
+    let script = format!(
+        "mkdir -p $(dirname {gone}) && cp \"$0\" {gone} && exec 3<{gone} && rm {gone} \
+         && exec /proc/self/fd/3 \"$@\""
+    );
+    cluster.start_server_within(1, &script);
+    cluster.wait_for_leader();
+    let log = cluster.log(1);
+    assert!(log.contains("could not execute the program again"), "{log}");
+}

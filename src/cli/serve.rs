@@ -1,5 +1,8 @@
 //! `serve`: runs one server in the foreground.
 
+mod allocator;
+
+use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -69,6 +72,7 @@ struct Addresses {
 impl ServeCommand {
     /// Runs the server until it is stopped.
     pub fn run(self) -> Result<(), Failure> {
+        let options = allocator::execute_with_options();
         let overrides = Overrides {
             data_dir: self.data_dir,
             id: Some(NodeId(self.id)),
@@ -87,6 +91,7 @@ impl ServeCommand {
             let settings = Settings::load(&config, &overrides)?;
             let id = settings.server(id)?.id;
             self.log.start_logger(id, &settings.logging);
+            log_options(options);
             let source = level_source(&self.log, Some(config), overrides, false);
             return Ok(node::run(&settings, id, self.new_cluster, source)?);
         };
@@ -99,8 +104,19 @@ impl ServeCommand {
         };
         let settings = JoinSettings::load(self.config.as_deref(), &overrides)?;
         self.log.start_logger(id, &settings.logging());
+        log_options(options);
         let source = level_source(&self.log, self.config, overrides, true);
         Ok(node::run_joining(&JoinOptions { address, id, settings }, source)?)
+    }
+}
+
+/// Logs that the server runs without options for the allocator, because of this error.
+fn log_options(options: io::Result<()>) {
+    if let Err(error) = options {
+        log::warn!(
+            error:%;
+            "could not execute the program again with options for the allocator: writes are slower"
+        );
     }
 }
 
