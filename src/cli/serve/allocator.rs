@@ -16,8 +16,8 @@ const OPTIONS_VARIABLE: &str = "GLIBC_TUNABLES";
 /// of writes is not handed to the slower lists; the default is seven.
 const OPTIONS: &str = "glibc.malloc.hugetlb=1:glibc.malloc.tcache_count=128";
 
-/// Set in the environment of the second execution. [`OPTIONS_VARIABLE`] alone would not tell it from
-/// the first: the loader removes that one from programs with privileges of their own.
+/// A variable of the second execution. [`OPTIONS_VARIABLE`] alone would not tell it from the first:
+/// the loader removes that one from programs with privileges of their own.
 const SECOND_VARIABLE: &str = "CORACLE_EXECUTED_AGAIN";
 
 /// Executes this program again with the options, unless it runs with options of whoever started it,
