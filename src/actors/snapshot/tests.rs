@@ -533,7 +533,13 @@ async fn peers_and_backups_are_served_while_the_writer_is_busy() {
     assert_eq!(next(&finished).await.last, at(10));
     // The thread of the writer is busy until the gate opens.
     let (gate, opened) = std::sync::mpsc::channel::<()>();
-    writer_arbiter.spawn_fn(move || assert!(opened.recv().is_ok()));
+    let (closed, is_closed) = std::sync::mpsc::channel::<()>();
+    writer_arbiter.spawn_fn(move || {
+        closed.send(()).unwrap();
+        assert!(opened.recv().is_ok());
+    });
+    // An arbiter may give its thread to an actor's next message first.
+    is_closed.recv().unwrap();
     writer.do_send(write_order(20));
     let (reply_to, chunks) = probe();
     let read = ReadSnapshot { ticket: 1, snapshot: None, offset: 0, bytes_max: 9 };
