@@ -44,6 +44,7 @@ use std::time::Duration;
 use actix::Recipient;
 
 use crate::actors::messages::door::{Ask, AskView};
+use crate::actors::messages::kv::StoreCorrupted;
 use crate::metrics::NodeMetrics;
 use crate::types::Address;
 pub use fetch::{FetchError, Fetched, REPORT_BYTES_MAX, REPORT_PATH, fetch};
@@ -77,13 +78,15 @@ pub struct HttpServices {
     pub console: ConsoleSettings,
 }
 
-/// The ways to DoorActor.
+/// The ways to DoorActor, and to RaftActor for what must end the node.
 #[derive(Clone)]
 pub struct Door {
     /// For commands.
     pub asks: Recipient<Ask>,
     /// For views of the history.
     pub views: Recipient<AskView>,
+    /// For a change that is not what was written, found in a view.
+    pub corrupted: Recipient<StoreCorrupted>,
 }
 
 /// The settings of the node that the console has to know.

@@ -22,12 +22,12 @@ const CHANGE_RECORD: u64 = 3;
 /// The first number of the hash of the history's own numbers.
 const HISTORY: u64 = 4;
 
-/// The hash of a key with its record.
+/// The hash of a key with the numbers of its record.
 ///
 /// A record of no change, which is the first of its key and has no lease, has the hash that it had
 /// before format 4, when a record had a version and a deadline only. So the records of a store keep
 /// their hashes when format 4 comes into force.
-pub(super) fn key_record(key: &[u8], value: &[u8], record: RecordNumbers) -> u64 {
+pub(super) fn record_head(key: &[u8], record: RecordNumbers) -> u64 {
     let RecordNumbers { create_revision, mod_revision, version, lease, deadline_ms, change } =
         record;
     // A key without a deadline hashes as 0. No key has deadline 0: even an entry stamped 0
@@ -40,9 +40,14 @@ pub(super) fn key_record(key: &[u8], value: &[u8], record: RecordNumbers) -> u64
         let [create, version, lease, change] = more;
         numbers([KEY_RECORD, mod_revision, deadline_ms, create, version, lease, change])
     };
-    // Each hash seeds the next, so nothing is copied together, and the place where the
-    // key ends and the value begins changes the result.
-    xxh3_64_with_seed(value, xxh3_64_with_seed(key, seed))
+    xxh3_64_with_seed(key, seed)
+}
+
+/// The hash of a key with its record: of what [`record_head`] made of the key and the numbers, and
+/// of the value. Each hash seeds the next, so nothing is copied together, and the place where the
+/// key ends and the value begins changes the result.
+pub(super) fn key_record(head: u64, value: &[u8]) -> u64 {
+    xxh3_64_with_seed(value, head)
 }
 
 /// The numbers of a record that its hash covers.

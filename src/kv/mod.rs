@@ -92,6 +92,7 @@ pub use transaction::{
 };
 pub use watch::{
     ChangeEvent, HistoryView, WatchBudget, WatchCompacted, WatchCursor, WatchFilter, WatchRead,
+    WatchReadError,
 };
 pub use weight::RECORD_OVERHEAD_BYTES;
 

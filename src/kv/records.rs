@@ -14,7 +14,7 @@ use super::leases::Leases;
 use super::record::Record;
 use super::weight::weight_bytes;
 
-/// A record in the making: the fields of [`Record`] without its hash.
+/// A record in the making: the fields of [`Record`] without its hashes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NewRecord<'a> {
     pub value: &'a [u8],
@@ -40,6 +40,7 @@ impl NewRecord<'_> {
             lease,
             deadline_ms,
             change,
+            head: 0,
             hash: 0,
         };
         record.seal(key);
@@ -154,8 +155,11 @@ impl Records {
     /// makes of it. All of it takes one search. A record that no change of the history is to have,
     /// nor anybody else has, gives the new one its memory.
     ///
+    /// The value that is replaced is not looked at, here or by `next`: it is in no cache, and who
+    /// reads it from the history verifies it then (docs/adr/0025).
+    ///
     /// # Errors
-    /// When the record is not what was written. Nothing has changed.
+    /// When the key or the numbers of the record are not what was written. Nothing has changed.
     pub fn replace<'v>(
         &mut self,
         key: &[u8],
@@ -165,7 +169,7 @@ impl Records {
         let Some((key, stored)) = self.by_key.get_key_value_mut(key) else {
             return Ok(Replacing::Absent);
         };
-        stored.verify(key)?;
+        stored.verify_head(key)?;
         if is_hidden(stored, clock_ms, leases) {
             return Ok(Replacing::Hidden);
         }
@@ -313,12 +317,11 @@ fn written_over(replaced: Bytes, value: &[u8]) -> Bytes {
 /// Faults of the memory and of the program, for tests.
 #[cfg(any(test, feature = "testing"))]
 impl Records {
-    /// Changes one bit of a stored record and leaves its hash as it is, as a fault of the memory
-    /// does. Returns false when there is no record.
-    pub fn flip_bit(&mut self, seed: u64) -> bool {
-        let Some(key) = self.key_at(seed) else { return false };
-        let Some(stored) = self.by_key.get_mut(&key) else { return false };
-        // The history keeps the record as it was written: one place of the memory has changed.
+    /// Changes one bit of a stored record and leaves its hashes as they are, as a fault of the
+    /// memory does. Returns the record that takes its place; `None` when there is none.
+    pub fn flip_bit(&mut self, seed: u64) -> Option<Arc<Record>> {
+        let key = self.key_at(seed)?;
+        let stored = self.by_key.get_mut(&key)?;
         let record = Arc::make_mut(stored);
         let mut value = record.value.to_vec();
         let place = (seed >> 16) as usize % (value.len() + 1);
@@ -327,7 +330,7 @@ impl Records {
             None => record.mod_revision ^= 1 << (seed >> 8 & 31),
         }
         record.value = value.into();
-        true
+        Some(Arc::clone(stored))
     }
 
     /// Changes a stored record with its hash and the digest, as an entry that is applied wrongly

@@ -303,10 +303,13 @@ impl Store {
 
 #[cfg(any(test, feature = "testing"))]
 impl Store {
-    /// Changes one bit of a stored record and leaves its hash as it is, as a fault of the memory
-    /// does. Returns false when there is no record.
+    /// Changes one bit of a stored record and leaves its hashes as they are, as a fault of the
+    /// memory does. The change that wrote the record has it as well: it is one place of the
+    /// memory. Returns false when there is no record.
     pub fn flip_bit(&mut self, seed: u64) -> bool {
-        self.records.flip_bit(seed)
+        let Some(record) = self.records.flip_bit(seed) else { return false };
+        self.history.write_again(&record);
+        true
     }
 
     /// Changes a stored record with its hash and the digest, as an entry that is applied wrongly

@@ -2,6 +2,9 @@
 //!
 //! A [`HistoryView`] is a clone of the changes, which takes constant time and holds nothing of the
 //! keys. A view replaces the one before it, so a watcher that is slow keeps nothing alive.
+//!
+//! A put does not look at the value that it replaces, and a value can change in memory while the
+//! history has it. So each event is verified when it is read (docs/adr/0025).
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -10,6 +13,7 @@ use bytes::Bytes;
 
 use super::change::{Action, Change, ChangeKind, LeaseEnd};
 use super::changes::Changes;
+use super::corruption::Corruption;
 use super::key_bytes::KeyBytes;
 use super::record::Record;
 use super::store::Store;
@@ -91,10 +95,22 @@ pub struct WatchRead {
 }
 
 /// The answer to a watcher whose changes are not kept any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("changes before revision {revision} are no longer kept")]
 pub struct WatchCompacted {
     /// The compacted revision.
     pub revision: u64,
+}
+
+/// The reason why a read has no events.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WatchReadError {
+    /// The changes are not kept any more.
+    #[error(transparent)]
+    Compacted(#[from] WatchCompacted),
+    /// A change is not what was written: nobody may be told of it, and the store is of no use.
+    #[error(transparent)]
+    Corrupted(#[from] Corruption),
 }
 
 impl WatchCursor {
@@ -150,21 +166,22 @@ impl HistoryView {
         self.kept_from
     }
 
-    /// The next events after the cursor that the filter wants.
+    /// The next events after the cursor that the filter wants. They are what was written.
     ///
     /// # Errors
-    /// When there are changes after the cursor that are not kept any more.
+    /// When there are changes after the cursor that are not kept any more, and when an event that
+    /// is wanted is not what was written.
     pub fn read(
         &self,
         cursor: &WatchCursor,
         filter: &WatchFilter,
         budget: WatchBudget,
-    ) -> Result<WatchRead, WatchCompacted> {
+    ) -> Result<WatchRead, WatchReadError> {
         let start = self.locate(cursor)?;
         let mut reader = Reader { filter, budget, bytes: 0, events: Vec::new(), after: None };
         for (number, change) in self.changes.from(start.change) {
             let after = start.after.as_ref().filter(|_| number == start.change);
-            if !reader.take(change, after) {
+            if !reader.take(change, after)? {
                 // The revisions before this change's are complete.
                 let after = reader.after.or(after.cloned());
                 let cursor = WatchCursor { from: change.revision, change: number, after };
@@ -266,10 +283,31 @@ struct Changed<'a> {
     previous: Option<&'a Arc<Record>>,
 }
 
+impl Changed<'_> {
+    /// Checks that the key, the record, and the record before it if that is wanted, are what was
+    /// written with the change of this revision.
+    fn verify(&self, revision: u64, wants_previous: bool) -> Result<(), Corruption> {
+        if let Some(record) = self.record {
+            record.verify(self.key)?;
+            if record.mod_revision != revision {
+                return Err(Corruption::of_key(self.key, revision));
+            }
+        }
+        match self.previous {
+            Some(previous) if wants_previous => previous.verify(self.key).map(|_| ()),
+            Some(previous) => previous.verify_head(self.key),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Reader<'_> {
     /// Takes the events of a change; of the end of a lease those of the keys after `after`. Returns
     /// false when the budget does not allow all of them.
-    fn take(&mut self, change: &Change, after: Option<&KeyBytes>) -> bool {
+    ///
+    /// # Errors
+    /// When an event is not what was written.
+    fn take(&mut self, change: &Change, after: Option<&KeyBytes>) -> Result<bool, Corruption> {
         match &change.action {
             Action::Put { key, record, previous, .. } => {
                 let (kind, previous) = (ChangeKind::Put, previous.as_ref());
@@ -283,13 +321,13 @@ impl Reader<'_> {
             }
             Action::LeaseEnd(end) => {
                 for (key, previous) in keys_after(end, after) {
-                    if !self.take_removal(change, end.kind, key, previous) {
-                        return false;
+                    if !self.take_removal(change, end.kind, key, previous)? {
+                        return Ok(false);
                     }
                     self.after = Some(key.clone());
                 }
                 self.after = None;
-                true
+                Ok(true)
             }
         }
     }
@@ -300,21 +338,22 @@ impl Reader<'_> {
         kind: ChangeKind,
         key: &KeyBytes,
         previous: &Arc<Record>,
-    ) -> bool {
+    ) -> Result<bool, Corruption> {
         self.take_key(change, &Changed { key, kind, record: None, previous: Some(previous) })
     }
 
-    fn take_key(&mut self, change: &Change, changed: &Changed<'_>) -> bool {
+    fn take_key(&mut self, change: &Change, changed: &Changed<'_>) -> Result<bool, Corruption> {
         if self.budget.keys == 0 {
-            return false;
+            return Ok(false);
         }
         if self.filter.wants(changed.kind) && self.filter.keys.contains(changed.key) {
             let previous = changed.previous.filter(|_| self.filter.wants_previous);
             let values = [changed.record, previous].into_iter().flatten();
             let bytes = changed.key.len() + values.map(|record| record.value.len()).sum::<usize>();
             if !self.events.is_empty() && self.bytes + bytes > self.budget.bytes {
-                return false;
+                return Ok(false);
             }
+            changed.verify(change.revision, previous.is_some())?;
             self.bytes += bytes;
             self.events.push(ChangeEvent {
                 revision: change.revision,
@@ -326,7 +365,7 @@ impl Reader<'_> {
             });
         }
         self.budget.keys -= 1;
-        true
+        Ok(true)
     }
 }
 

@@ -35,7 +35,8 @@ pub(super) fn start(
         Placement::Threads => (0..settings.session.threads).map(|_| Arbiter::new()).collect(),
     };
     let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
-    let hubs = hubs(settings, &config, &handles, kv);
+    let ports = WatchHubPorts { kv: kv.clone().recipient(), corrupted: raft.clone().recipient() };
+    let hubs = hubs(settings, &config, &handles, &ports);
     let acceptor = ClientAcceptorActor::new(
         front.listener,
         front.connections_max,
@@ -54,14 +55,11 @@ fn hubs(
     settings: &Settings,
     config: &SessionConfig,
     arbiters: &[ArbiterHandle],
-    kv: &Addr<KvActor>,
+    ports: &WatchHubPorts,
 ) -> Vec<Addr<WatchHubActor>> {
     let limits = actor_settings::watch_limits(settings);
     let room = WatchRoom::new(settings.limits.model.watches_max, config.metrics.clone());
-    let hub = || {
-        let ports = WatchHubPorts { kv: kv.clone().recipient() };
-        WatchHubActor::new(limits, config.memory.clone(), room.clone(), ports)
-    };
+    let hub = || WatchHubActor::new(limits, config.memory.clone(), room.clone(), ports.clone());
     if arbiters.is_empty() {
         return vec![hub().start()];
     }

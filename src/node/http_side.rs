@@ -88,7 +88,11 @@ impl HttpSide {
             DoorActor::new(ports, memory.clone(), replies, news)
         });
         // It is opened once.
-        let _ = self.door.set(Door { asks: door.clone().recipient(), views: door.recipient() });
+        let _ = self.door.set(Door {
+            asks: door.clone().recipient(),
+            views: door.recipient(),
+            corrupted: raft.clone().recipient(),
+        });
     }
 
     /// The address at which people and other servers reach it.

@@ -22,7 +22,7 @@ pub const LEFT_TO_TESTS: &[Mutant] = {
     &[
         B26, B41e, B41f, B50, B53, B54, B55c, B59, B60, B62c, B65b, C2, C5, C5b, C6, C7b, C8a, C8b,
         C11, C12, C13, C15, C16, C17, C18, S2, S4, S5, S8, V1, V2, V6, V9, V10, V11, V13, V14, M5,
-        M6, M7, M8, W5, W7,
+        M6, M7, M8, W5, W7, W8,
     ]
 };
 
@@ -211,4 +211,5 @@ mutants! {
     W5: "the renewal of a lease that is due revives it",
     W6: "of a transaction only the first write is executed",
     W7: "later commands of a session go before its reads that have lost their leader",
+    W8: "a watch is sent events as they are in memory",
 }

@@ -104,8 +104,8 @@ pub struct DigestRead {
     pub digest: u64,
 }
 
-/// Sent by KvActor or SnapshotWriterActor to RaftActor: a part of the store in memory is not what
-/// was written there.
+/// Sent to RaftActor by KvActor, SnapshotWriterActor, WatchHubActor or the HTTP port: a part of the
+/// store in memory is not what was written there.
 #[derive(Message, Clone, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct StoreCorrupted {

@@ -22,7 +22,8 @@
 //! | [`SnapshotReceived`] | SnapshotWriterActor | | |
 //! | | | [`StoreCommand`]: `DropStore` | SnapshotWriterActor |
 //! | [`SnapshotsQueried`] | SnapshotReaderActor | [`QuerySnapshots`] | SnapshotReaderActor |
-//! | [`Applied`], [`DigestRead`], [`StoreCorrupted`] | KvActor | [`Apply`] | KvActor |
+//! | [`Applied`], [`DigestRead`] | KvActor | [`Apply`] | KvActor |
+//! | [`StoreCorrupted`] | KvActor, SnapshotWriterActor, WatchHubActor, the HTTP port | | |
 //! | | | [`Announce`] | PeersActor |
 //! | | | [`NodeMustStop`] | `node` |
 //!

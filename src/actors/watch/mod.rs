@@ -4,6 +4,7 @@
 //! | --- | --- | --- | --- |
 //! | [`WatchCommand`] | SessionActor | [`WatchNews`] | SessionActor |
 //! | [`HistoryNews`] | KvActor | [`AskHistory`] | KvActor |
+//! | a change that is not what was written | | [`StoreCorrupted`] | RaftActor |
 //!
 //! A shell around `Watches`, which knows the watches and decides what each is
 //! sent. Owns: the watches of the sessions of its arbiter, and the newest view of the history, as
@@ -16,6 +17,9 @@
 //!
 //! A watch begins with a view that KvActor made after the client had asked: a watch "from now on"
 //! sees no write that was acknowledged before, and every one after.
+//!
+//! A change that is not what was written ends the node (docs/adr/0025). From then on the hub is
+//! silent: its watches end with the process.
 //!
 //! | file | contents |
 //! |---|---|
@@ -34,10 +38,11 @@ use tokio::time::Instant;
 
 use crate::actors::io::memory::MemoryBudget;
 use crate::actors::messages::clients::SessionId;
+use crate::actors::messages::kv::StoreCorrupted;
 use crate::actors::messages::watch::{
     AskHistory, BeginWatch, HistoryMark, HistoryNews, WatchCommand, WatchNews,
 };
-use crate::kv::WatchFilter;
+use crate::kv::{Corruption, WatchFilter};
 use crate::protocol::{ErrorReply, WatchRequest};
 use crate::types::LogIndex;
 use room::Seat;
@@ -50,6 +55,8 @@ use watches::{NewWatch, Port, Watches};
 pub struct WatchHubPorts {
     /// KvActor.
     pub kv: Recipient<AskHistory>,
+    /// RaftActor, which ends the node.
+    pub corrupted: Recipient<StoreCorrupted>,
 }
 
 /// The actor that serves the watches of one arbiter.
@@ -73,6 +80,8 @@ pub struct WatchHubActor {
     is_look_due: bool,
     /// True when the watches that wait for memory will try again.
     is_retry_due: bool,
+    /// True when a change was found that is not what was written.
+    has_ended: bool,
 }
 
 /// The reason why a cluster of an old format has no watches.
@@ -103,6 +112,7 @@ impl WatchHubActor {
             is_turn_due: false,
             is_look_due: false,
             is_retry_due: false,
+            has_ended: false,
         }
     }
 }
@@ -115,6 +125,9 @@ impl Handler<WatchCommand> for WatchHubActor {
     type Result = ();
 
     fn handle(&mut self, message: WatchCommand, ctx: &mut Context<Self>) {
+        if self.has_ended {
+            return;
+        }
         match message {
             WatchCommand::Begin(begin) => self.on_begin(begin, ctx),
             WatchCommand::Ready { session } => self.watches.on_ready(session),
@@ -128,6 +141,9 @@ impl Handler<HistoryNews> for WatchHubActor {
     type Result = ();
 
     fn handle(&mut self, message: HistoryNews, ctx: &mut Context<Self>) {
+        if self.has_ended {
+            return;
+        }
         let HistoryNews { view, last_applied, is_at_once, has_ended } = message;
         if has_ended {
             return self.end_all();
@@ -223,11 +239,20 @@ impl WatchHubActor {
         let turn = tokio::task::yield_now().into_actor(self);
         ctx.spawn(turn.map(|(), actor, ctx| {
             actor.is_turn_due = false;
-            if actor.watches.serve(Instant::now()) {
-                actor.arm_turn(ctx);
+            match actor.watches.serve(Instant::now()) {
+                Ok(true) => actor.arm_turn(ctx),
+                Ok(false) => {}
+                Err(corruption) => return actor.end_corrupted(&corruption),
             }
             actor.arm_timers(ctx);
         }));
+    }
+
+    /// Ends the work of this hub, because a change is not what was written. The watches are told
+    /// nothing, because anything could be wrong.
+    fn end_corrupted(&mut self, corruption: &Corruption) {
+        self.has_ended = true;
+        self.ports.corrupted.do_send(StoreCorrupted { what: corruption.to_string() });
     }
 
     fn arm_timers(&mut self, ctx: &mut Context<Self>) {

@@ -15,6 +15,7 @@ struct World {
     log: Log,
     hub: Addr<WatchHubActor>,
     asked: Inbox<AskHistory>,
+    corrupted: Inbox<StoreCorrupted>,
 }
 
 impl World {
@@ -24,11 +25,13 @@ impl World {
 
     fn with_room(watches_max: usize) -> World {
         let (kv, asked) = probe();
+        let (corrupt, corrupted) = probe();
         let limits = WatchLimits { event_bytes_max: 2 * MIB as usize };
         let room = WatchRoom::new(watches_max, ClientMetrics::default());
         let memory = MemoryBudget::new(64 * MIB);
-        let hub = WatchHubActor::new(limits, memory, room, WatchHubPorts { kv });
-        World { log: Log::with_history(), hub: hub.start(), asked }
+        let hub =
+            WatchHubActor::new(limits, memory, room, WatchHubPorts { kv, corrupted: corrupt });
+        World { log: Log::with_history(), hub: hub.start(), asked, corrupted }
     }
 
     async fn begin(&self, session: u64, from: Option<u64>) -> Inbox<WatchNews> {
@@ -60,6 +63,25 @@ impl World {
     fn set(&mut self, value: &'static str) {
         self.log.apply(&set("k", value));
     }
+}
+
+#[actix::test]
+async fn a_change_that_is_not_what_was_written_ends_the_node_and_is_told_to_nobody() {
+    let mut world = World::new();
+    let watch = world.begin(1, None).await;
+    world.tell(true).await;
+    assert_eq!(watch.drain(), [WatchNews::Began { revision: 2 }]);
+    world.set("value");
+    assert!(world.log.store.flip_bit(0));
+    world.tell(false).await;
+    let what = "the record of key \"k\", version 2, does not match its hash".to_owned();
+    assert_eq!(world.corrupted.drain(), [StoreCorrupted { what }]);
+    world.set("sound");
+    world.tell(false).await;
+    let late = world.begin(2, None).await;
+    world.tell(true).await;
+    assert_eq!((watch.drain(), late.drain()), (vec![], vec![]), "no word after it");
+    assert_eq!(world.corrupted.drain(), [], "it is said once");
 }
 
 fn texts(inbox: &Inbox<WatchNews>) -> Vec<String> {

@@ -21,7 +21,8 @@ use crate::actors::messages::clients::SessionId;
 use crate::actors::messages::watch::{WatchNews, WatchText};
 use crate::actors::watch::interest::{TopicId, Topics};
 use crate::kv::{
-    ChangeEvent, HistoryView, WatchBudget, WatchCompacted, WatchCursor, WatchFilter, WatchRead,
+    ChangeEvent, Corruption, HistoryView, WatchBudget, WatchCompacted, WatchCursor, WatchFilter,
+    WatchRead, WatchReadError,
 };
 use crate::protocol::{ErrorReply, WatchPart};
 
@@ -254,17 +255,20 @@ impl<P: Port, H> Watches<P, H> {
     }
 
     /// Does the work of one turn. Returns true when there is more.
-    pub(super) fn serve(&mut self, now: Instant) -> bool {
+    ///
+    /// # Errors
+    /// When a change is not what was written. No watch may be sent anything then.
+    pub(super) fn serve(&mut self, now: Instant) -> Result<bool, Corruption> {
         if self.view.is_none() {
-            return false;
+            return Ok(false);
         }
         self.search();
         let mut work = TURN_WORK;
         while work > 0 {
             let Some(session) = self.due.pop_front() else { break };
-            work = work.saturating_sub(self.serve_one(session, now));
+            work = work.saturating_sub(self.serve_one(session, now)?);
         }
-        self.is_search_due || !self.due.is_empty()
+        Ok(self.is_search_due || !self.due.is_empty())
     }
 
     /// Looks for idle watches that are interested in the next changes.
@@ -307,14 +311,14 @@ impl<P: Port, H> Watches<P, H> {
     }
 
     /// Sends a watch its next text, if there is one. Returns what it cost.
-    fn serve_one(&mut self, session: SessionId, now: Instant) -> usize {
+    fn serve_one(&mut self, session: SessionId, now: Instant) -> Result<usize, Corruption> {
         let (Some(view), Some(watch)) = (&self.view, self.watches.get_mut(&session)) else {
-            return 1;
+            return Ok(1);
         };
         if watch.state != State::Due {
-            return 1;
+            return Ok(1);
         }
-        let Some(topic) = self.topics.get_mut(watch.topic) else { return 1 };
+        let Some(topic) = self.topics.get_mut(watch.topic) else { return Ok(1) };
         if watch.place.cursor.complete_to() >= view.revision() {
             let complete_to = watch.place.cursor.complete_to();
             if complete_to > view.revision() {
@@ -326,23 +330,24 @@ impl<P: Port, H> Watches<P, H> {
                 watch.state = State::Idle;
                 topic.idle.insert(session);
             }
-            return 1;
+            return Ok(1);
         }
         let shared = topic.shared.texts.iter().find(|(begin, ..)| *begin == watch.place);
         if let Some((_, text, end)) = shared {
             watch.send(text.clone(), end.clone(), now);
-            return 1;
+            return Ok(1);
         }
         let free = self.memory.free_bytes();
         let budget = budget(free, self.watches.len());
-        let Some(watch) = self.watches.get_mut(&session) else { return 1 };
+        let Some(watch) = self.watches.get_mut(&session) else { return Ok(1) };
         let read = match view.read(&watch.place.cursor, &topic.filter, budget) {
             Ok(read) => read,
-            Err(WatchCompacted { revision }) => {
+            Err(WatchReadError::Compacted(WatchCompacted { revision })) => {
                 watch.port.send(WatchNews::Ended(ErrorReply::Compacted { revision }));
                 self.end(session);
-                return READ_WORK;
+                return Ok(READ_WORK);
             }
+            Err(WatchReadError::Corrupted(corruption)) => return Err(corruption),
         };
         let work = READ_WORK + read.events.len() / 4;
         let bytes = read.events.iter().map(event_bytes).sum::<usize>();
@@ -350,13 +355,13 @@ impl<P: Port, H> Watches<P, H> {
         if bytes as u64 > free / 2 && !is_large {
             watch.state = State::Short;
             self.short.push_back(session);
-            return work;
+            return Ok(work);
         }
         let (text, end) = print(read, &watch.place);
         if text.is_empty() {
             watch.place = end;
             self.due.push_back(session);
-            return work;
+            return Ok(work);
         }
         let held = (text.len() >= UNCOPIED_BYTES_MIN)
             .then(|| Arc::new(self.memory.reserve(text.len() as u64)));
@@ -372,7 +377,7 @@ impl<P: Port, H> Watches<P, H> {
                 topic.shared.texts.pop_front();
             }
         }
-        work
+        Ok(work)
     }
 
     /// Forgets the texts that are kept for watches at the same place.

@@ -11,10 +11,11 @@ use super::board::Board;
 use super::error::ApiError;
 use crate::actors::messages::clients::ClientReply;
 use crate::actors::messages::door::{Ask, AskView};
+use crate::actors::messages::kv::StoreCorrupted;
 use crate::actors::messages::watch::HistoryMark;
 use crate::http::health::Health;
 use crate::http::{ConsoleSettings, Door, HttpServices};
-use crate::kv::HistoryView;
+use crate::kv::{Corruption, HistoryView};
 use crate::metrics::ProcessMetrics;
 use crate::protocol::ClientRequest;
 use crate::types::{Address, NodeId};
@@ -109,6 +110,13 @@ impl Api {
         match answered.await {
             Ok(view) => Ok(view?),
             Err(_) => Err(ApiError::internal("This server stops.")),
+        }
+    }
+
+    /// Ends the node, because a change in a view is not what was written.
+    pub(super) fn report(&self, corruption: &Corruption) {
+        if let Ok(door) = self.door() {
+            door.corrupted.do_send(StoreCorrupted { what: corruption.to_string() });
         }
     }
 

@@ -21,6 +21,7 @@ use super::stream::{self, event};
 use crate::actors::messages::watch::HistoryMark;
 use crate::kv::{
     ChangeEvent, HistoryView, KeyRange, WatchBudget, WatchCompacted, WatchCursor, WatchFilter,
+    WatchReadError,
 };
 
 /// Size in bytes of the beginning of a value in a change.
@@ -133,9 +134,14 @@ impl Watch {
                     self.close();
                 }
             }
-            Err(WatchCompacted { revision }) => {
+            Err(WatchReadError::Compacted(WatchCompacted { revision })) => {
                 let text = format!("Changes before revision {revision} are no longer kept.");
                 self.end("compacted", &text, Some(revision));
+            }
+            // The stream ends without a word, as the node does.
+            Err(WatchReadError::Corrupted(corruption)) => {
+                self.api.report(&corruption);
+                self.has_ended = true;
             }
         }
     }

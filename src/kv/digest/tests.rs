@@ -11,6 +11,7 @@ fn first(value: &'static [u8], revision: u64, deadline_ms: Option<u64>) -> Recor
         lease: 0,
         deadline_ms,
         change: 0,
+        head: 0,
         hash: 0,
     }
 }

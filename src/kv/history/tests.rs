@@ -8,7 +8,8 @@ use crate::kv::change::ChangeKind;
 use crate::kv::expiry::Total;
 use crate::kv::weight::weight_bytes;
 use crate::kv::{
-    Answer, ChangeEvent, KeyRange, Query, RangeQuery, Store, WatchBudget, WatchCursor, WatchFilter,
+    Answer, ChangeEvent, KeyRange, Query, RangeQuery, Store, WatchBudget, WatchCompacted,
+    WatchCursor, WatchFilter, WatchReadError,
 };
 use crate::testing::store_model::{Log, any_history, delete, in_format_4, noop, set, set_for};
 use crate::types::Entry;
@@ -201,7 +202,7 @@ fn compact_says_what_it_cannot_do_and_may_be_repeated() {
     let read = view.read(&WatchCursor::from(8), &filter, budget).unwrap();
     assert_eq!(read.events[0].revision, 8, "the change at the compacted revision is kept");
     let below = view.read(&WatchCursor::from(7), &filter, budget).unwrap_err();
-    assert_eq!(below.revision, 8);
+    assert_eq!(below, WatchReadError::Compacted(WatchCompacted { revision: 8 }));
 }
 
 #[test]

@@ -4,8 +4,14 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::kv::{Answer, ApplyError, Command, Operation, Query};
-use crate::testing::store_model::{Log, any_history, cas, delete, end, entry, noop, set, set_for};
+use crate::commands::KeyRange;
+use crate::kv::{
+    Answer, ApplyError, Command, Operation, Query, WatchBudget, WatchCursor, WatchFilter,
+    WatchReadError,
+};
+use crate::testing::store_model::{
+    Log, add, any_history, cas, delete, end, entry, noop, set, set_for,
+};
 
 /// The result of a whole walk, in steps of `records`.
 fn walk(store: &Store, records: u64) -> Result<(), Corruption> {
@@ -91,17 +97,66 @@ fn a_changed_record_decides_no_outcome() {
     }
 }
 
-/// Watchers are sent the values that are replaced, as they are in the history.
+/// A store at revision 2, whose only value has changed.
+fn with_changed_value() -> Log {
+    let mut log = Log::with_history();
+    log.apply(&set("k", "value"));
+    assert_eq!(log.store.revision(), 2);
+    assert!(log.store.flip_bit(0x0002_0000), "the value");
+    log
+}
+
 #[test]
-fn a_changed_value_does_not_come_into_the_history() {
-    for command in [set("k", "x"), cas("k", 2, "x"), delete("k")] {
-        let mut log = Log::with_history();
-        log.apply(&set("k", "value"));
-        assert_eq!(log.store.revision(), 2);
-        assert!(log.store.flip_bit(0x0002_0000), "the value");
+fn a_changed_value_decides_no_outcome() {
+    for command in [cas("k", 2, "x"), delete("k"), add("k", "x")] {
+        let mut log = with_changed_value();
         let next = entry(log.store.last_applied().0 + 1, 0, &command);
         let found = ApplyError::Corrupted(key_corruption("k", 2));
         assert_eq!(log.store.apply(&next), Err(found), "{command:?}");
+    }
+}
+
+/// A put does not look at the value that it replaces. Those who do look at it in the history are
+/// the ones to find it.
+#[test]
+fn a_changed_value_that_was_replaced_is_found_by_each_reader_of_the_history() {
+    let mut log = with_changed_value();
+    log.apply(&set("k", "next"));
+    let store = &log.store;
+    assert!(get(store, "k").is_ok());
+    let found = Err(key_corruption("k", 2));
+    let past = Query::Get { key: Bytes::from("k"), at: 2 };
+    assert_eq!(store.query(&past, 0).map(|_| ()), found);
+    assert_eq!(walk(store, 10), found);
+    assert_eq!(snapshot(store).map(|_| ()), found);
+    let budget = WatchBudget { bytes: usize::MAX, keys: usize::MAX };
+    let watch = |from, wants_previous| {
+        let filter = WatchFilter { wants_previous, ..WatchFilter::all(KeyRange::all()) };
+        let read = store.history_view().read(&WatchCursor::from(from), &filter, budget);
+        read.map(|read| read.events.len())
+    };
+    let found = WatchReadError::Corrupted(key_corruption("k", 2));
+    assert_eq!(watch(2, false), Err(found.clone()));
+    assert_eq!(watch(3, true), Err(found));
+    assert_eq!(watch(3, false), Ok(1), "it is not asked for");
+}
+
+#[test]
+fn a_watch_is_told_of_no_key_or_number_that_has_changed() {
+    let budget = WatchBudget { bytes: usize::MAX, keys: usize::MAX };
+    let all = WatchFilter::all(KeyRange::all());
+    // The key is written at revision 2, and expires at revision 3.
+    for revision in [2, 3] {
+        let mut log = Log::with_history();
+        log.apply(&set_for("k", "value", 1));
+        log.store.records_mut().change(b"k", |record| record.version = 7);
+        let changed = Arc::clone(log.store.records_mut().stored(b"k").unwrap());
+        log.store.history_mut().write_again(&changed);
+        log.pass(2_000);
+        let view = log.store.history_view();
+        let read = view.read(&WatchCursor::from(revision), &all, budget);
+        let found = WatchReadError::Corrupted(key_corruption("k", 2));
+        assert_eq!(read, Err(found), "revision {revision}");
     }
 }
 

@@ -58,7 +58,7 @@ impl World {
     }
 
     fn serve(&mut self) {
-        while self.hub.serve(self.now) {}
+        while self.hub.serve(self.now).unwrap() {}
     }
 
     fn apply(&mut self, commands: &[Command]) {
@@ -313,7 +313,7 @@ fn a_turn_is_bounded_whatever_has_changed() {
     }
     world.log.apply(&set("a", "v"));
     world.show();
-    assert!(world.hub.serve(world.now), "the search goes on in the next turn");
+    assert!(world.hub.serve(world.now).unwrap(), "the search goes on in the next turn");
     assert!(inboxes.iter().all(|inbox| inbox.drain().is_empty()));
     world.serve();
     let end = format!("SET a {0} 0 1 v END {0}", SEARCHED_KEYS_MAX + 3);

@@ -224,7 +224,7 @@ impl Reference {
             None => (mod_revision, 1),
         };
         let deadline_ms = (exptime > 0).then_some(self.clock_ms + exptime * 1000);
-        let (value, change, hash) = (value.clone(), 0, 0);
+        let (value, change, head, hash) = (value.clone(), 0, 0, 0);
         let record = Record {
             value,
             create_revision,
@@ -233,6 +233,7 @@ impl Reference {
             lease,
             deadline_ms,
             change,
+            head,
             hash,
         };
         self.keys.insert(key.clone(), record);
@@ -377,8 +378,9 @@ fn without_reads(outcome: &Outcome) -> Outcome {
 
 /// The outcome without what only the store knows of a record: its change and its hash.
 fn plain(outcome: Outcome) -> Outcome {
-    let plain =
-        |record: &Arc<Record>| Arc::new(Record { change: 0, hash: 0, ..(**record).clone() });
+    let plain = |record: &Arc<Record>| {
+        Arc::new(Record { change: 0, head: 0, hash: 0, ..(**record).clone() })
+    };
     let all = |records: &[(Bytes, Arc<Record>)]| {
         records.iter().map(|(key, record)| (key.clone(), plain(record))).collect()
     };
@@ -571,7 +573,7 @@ fn keys_at(store: &Store, at: u64) -> Keys {
     let Ok(Answer::Range { answer, .. }) = store.query(&Query::Range(query), 0) else {
         panic!("a range is answered at {at}");
     };
-    let plain = |record: &Record| Record { change: 0, hash: 0, ..record.clone() };
+    let plain = |record: &Record| Record { change: 0, head: 0, hash: 0, ..record.clone() };
     answer.records.into_iter().map(|(key, record)| (key, plain(&record))).collect()
 }
 
