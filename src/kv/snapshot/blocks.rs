@@ -9,7 +9,7 @@ use super::fields::{
     ClientFields, ClientFields4, EndedFields, GoneFields, Head, Head4, KeyFields, KeyFields4,
     LeaseFields, RecordFields,
 };
-use super::history::{ChangePlace, head_of};
+use super::history::{ChangePlace, ChangesOfKeys, head_of};
 use crate::kv::corruption::Corruption;
 use crate::kv::key_bytes::KeyBytes;
 use crate::kv::leases::{EndedState, LeaseState};
@@ -23,7 +23,8 @@ impl Store {
     /// about [`SNAPSHOT_BLOCK_BYTES`](super::SNAPSHOT_BLOCK_BYTES), or more when its last record
     /// is large.
     pub fn snapshot_blocks(&self) -> SnapshotBlocks {
-        SnapshotBlocks { store: self.clone(), next: Next::Head }
+        let of_keys = ChangesOfKeys::among(self.history().changes());
+        SnapshotBlocks { store: self.clone(), of_keys, next: Next::Head }
     }
 }
 
@@ -31,6 +32,8 @@ impl Store {
 #[derive(Clone, Debug)]
 pub struct SnapshotBlocks {
     store: Store,
+    /// The changes whose records are in the blocks of keys, as far as these have come.
+    of_keys: ChangesOfKeys,
     next: Next,
 }
 
@@ -76,12 +79,16 @@ impl SnapshotBlocks {
     }
 
     /// A block of the keys after `last`, and the last one of them.
-    fn keys_after(&self, last: Option<&KeyBytes>) -> Result<(Block, Option<KeyBytes>), Corruption> {
+    fn keys_after(
+        &mut self,
+        last: Option<&KeyBytes>,
+    ) -> Result<(Block, Option<KeyBytes>), Corruption> {
         let counts_revisions = self.store.counts_revisions();
         let mut block = Block::new(if counts_revisions { KEYS_4 } else { KEYS });
         let mut last_added = None;
         for (name, record) in self.store.records().stored_from(after(last)) {
             record.verify(name)?;
+            self.of_keys.add(record.change);
             let (key, value) = (&name[..], &record.value[..]);
             let (version, deadline_ms) = (record.mod_revision, record.deadline_ms);
             last_added = Some(name.clone());
@@ -162,20 +169,20 @@ impl SnapshotBlocks {
         Ok((block, last_added))
     }
 
-    /// A block of the next section, and the place behind it; the block is empty when the section
-    /// is over.
-    fn section(&self) -> Result<(Block, Next), Corruption> {
+    /// A block of the section at this place, and the place behind it; the block is empty when the
+    /// section is over.
+    fn section(&mut self, place: Next) -> Result<(Block, Next), Corruption> {
         fn go_on<T>(last: Option<T>, same: fn(Option<T>) -> Next, following: Next) -> Next {
             if last.is_some() { same(last) } else { following }
         }
-        Ok(match &self.next {
+        Ok(match place {
             Next::Head => (self.head(), Next::Leases(None)),
             Next::Leases(last) => {
-                let (block, last) = self.leases_after(*last)?;
+                let (block, last) = self.leases_after(last)?;
                 (block, go_on(last, Next::Leases, Next::Ended(None)))
             }
             Next::Ended(last) => {
-                let (block, last) = self.ended_after(*last);
+                let (block, last) = self.ended_after(last);
                 (block, go_on(last, Next::Ended, Next::Keys(None)))
             }
             Next::Keys(last) => {
@@ -185,7 +192,7 @@ impl SnapshotBlocks {
             }
             Next::Changes(place) => {
                 let mut block = Block::new(CHANGES);
-                let place = place.write(&self.store, &mut block)?;
+                let place = place.write(&self.store, &self.of_keys, &mut block)?;
                 let is_over = block.is_empty();
                 (block, if is_over { Next::Gone(None) } else { Next::Changes(place) })
             }
@@ -201,10 +208,12 @@ impl SnapshotBlocks {
         })
     }
 
-    /// The next block; `None` after the last one. A section that has no records has no block.
+    /// The next block; `None` after the last one, and after an error. A section that has no records
+    /// has no block.
     fn block(&mut self) -> Result<Option<Block>, Corruption> {
         while !matches!(self.next, Next::End) {
-            let (block, next) = self.section()?;
+            let place = std::mem::replace(&mut self.next, Next::End);
+            let (block, next) = self.section(place)?;
             self.next = next;
             if !block.is_empty() {
                 return Ok(Some(block));
@@ -224,10 +233,6 @@ impl Iterator for SnapshotBlocks {
     type Item = Result<Vec<u8>, Corruption>;
 
     fn next(&mut self) -> Option<Result<Vec<u8>, Corruption>> {
-        let block = self.block();
-        if block.is_err() {
-            self.next = Next::End;
-        }
-        Some(block.transpose()?.map(Block::finish))
+        Some(self.block().transpose()?.map(Block::finish))
     }
 }

@@ -41,6 +41,40 @@ pub(super) fn head_of(history: &History) -> HistoryHead {
     }
 }
 
+/// The changes that wrote the records which the keys have, and which are therefore in the snapshot
+/// before all changes: a bit for each change that is kept.
+#[derive(Clone, Debug)]
+pub(super) struct ChangesOfKeys {
+    /// The number of the first change that is kept.
+    first: u64,
+    bits: Vec<u64>,
+}
+
+impl ChangesOfKeys {
+    /// None of these changes.
+    pub fn among(changes: &Changes) -> ChangesOfKeys {
+        let words = usize::try_from(changes.len().div_ceil(64)).expect("the changes are in memory");
+        ChangesOfKeys { first: changes.first(), bits: vec![0; words] }
+    }
+
+    /// Adds the change with this number, if it is kept.
+    pub fn add(&mut self, number: u64) {
+        if let Some((word, bit)) = self.place(number) {
+            self.bits[word] |= bit;
+        }
+    }
+
+    fn has(&self, number: u64) -> bool {
+        self.place(number).is_some_and(|(word, bit)| self.bits[word] & bit != 0)
+    }
+
+    fn place(&self, number: u64) -> Option<(usize, u64)> {
+        let nth = number.checked_sub(self.first)?;
+        let word = usize::try_from(nth / 64).ok().filter(|word| *word < self.bits.len())?;
+        Some((word, 1 << (nth % 64)))
+    }
+}
+
 /// The place of the next record of the changes.
 #[derive(Clone, Debug)]
 pub(super) struct ChangePlace {
@@ -57,7 +91,12 @@ impl ChangePlace {
     }
 
     /// Fills a block with records from this place on. Returns the place after them.
-    pub fn write(&self, store: &Store, block: &mut Block) -> Result<ChangePlace, Corruption> {
+    pub fn write(
+        &self,
+        store: &Store,
+        of_keys: &ChangesOfKeys,
+        block: &mut Block,
+    ) -> Result<ChangePlace, Corruption> {
         let changes = store.history().changes();
         let mut after = self.after.clone();
         for (number, change) in changes.from(self.number) {
@@ -73,7 +112,7 @@ impl ChangePlace {
                     }
                 }
                 after = None;
-            } else if block.add(&change_fields(store, change)?) {
+            } else if block.add(&change_fields(changes, of_keys, change)?) {
                 return Ok(next);
             }
         }
@@ -95,15 +134,20 @@ fn previous_fields<'a>(
     key: &[u8],
     previous: &'a Record,
 ) -> Result<(u64, Option<RecordFields<'a>>), Corruption> {
-    previous.verify(key)?;
     if changes.get(previous.change).is_some() {
+        // Its value is verified where it is written, with that change.
+        previous.verify_head(key)?;
         return Ok((previous.change, None));
     }
+    previous.verify(key)?;
     Ok((0, Some(RecordFields::of(previous))))
 }
 
-fn change_fields<'a>(store: &Store, change: &'a Change) -> Result<ChangeFields<'a>, Corruption> {
-    let changes = store.history().changes();
+fn change_fields<'a>(
+    changes: &Changes,
+    of_keys: &ChangesOfKeys,
+    change: &'a Change,
+) -> Result<ChangeFields<'a>, Corruption> {
     let Change { revision, at_ms, action } = change;
     let mut fields = ChangeFields {
         action: action::DELETE,
@@ -118,11 +162,13 @@ fn change_fields<'a>(store: &Store, change: &'a Change) -> Result<ChangeFields<'
     };
     let previous = match action {
         Action::Put { key, record, previous, before } => {
-            record.verify(key)?;
-            let stored = store.records().stored(key);
-            let is_stored = stored.is_some_and(|stored| stored.change == record.change);
             (fields.action, fields.key, fields.number) = (action::PUT, key, *before);
-            fields.record = (!is_stored).then(|| RecordFields::of(record));
+            if of_keys.has(record.change) {
+                record.verify_head(key)?;
+            } else {
+                record.verify(key)?;
+                fields.record = Some(RecordFields::of(record));
+            }
             previous.as_ref()
         }
         Action::Delete { key, previous } => {
