@@ -6,6 +6,7 @@ use super::super::environment::RandomIds;
 use super::*;
 use crate::kv::{Command, Operation};
 use crate::storage::StorageError;
+use crate::storage::log::pool::files_max;
 use crate::testing::{Crash, SimDisk};
 use crate::types::{
     BootId, ClusterId, ClusterState, Entry, FormatRange, Incarnation, Membership, Payload,
@@ -60,6 +61,16 @@ fn refusal(disk: &SimDisk, ids: &[u64]) -> Option<String> {
 }
 
 /// A server that has lost its disk, and the list of its peers, looks like a new cluster.
+/// Else most segments between two snapshots of a large store would be new files, each written
+/// twice.
+#[test]
+fn files_of_as_much_log_as_comes_between_two_snapshots_are_kept() {
+    let text = "[[servers]]\nid = 1\nhostname = \"a\"\nclient_port = 1\nlog_port = 2\n";
+    let defaults = Settings::parse(Path::new("servers.toml"), text, &Default::default()).unwrap();
+    let segment_bytes = defaults.log.segment_bytes;
+    assert_eq!(files_max(segment_bytes) * segment_bytes, defaults.snapshot.bytes_max);
+}
+
 #[test]
 fn a_server_without_data_and_peers_founds_no_cluster_by_itself() {
     let disk = SimDisk::new();

@@ -16,7 +16,7 @@
 pub(crate) mod files;
 pub(crate) mod header;
 pub(super) mod index;
-pub(super) mod pool;
+pub(crate) mod pool;
 pub(super) mod record;
 pub(super) mod recovery;
 pub(super) mod repair;

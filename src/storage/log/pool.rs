@@ -17,16 +17,28 @@ use crate::storage::disk::{Disk, DiskFile, OpenMode};
 use crate::storage::durable_names::{rename, sync_dir};
 use crate::storage::error::{IoContext, StorageError};
 
-/// Maximum number of files in the pool.
-pub(crate) const POOL_FILES_MAX: usize = 4;
+/// Maximum size of the pool in bytes, if that is not less than [`POOL_FILES_MIN`] files: as much
+/// log as comes between two snapshots of a large store.
+const POOL_BYTES_MAX: u64 = 256 << 20;
+/// Maximum number of files in the pool, if they are large.
+const POOL_FILES_MIN: u64 = 4;
+/// Maximum number of files in the pool, if they are small.
+pub(crate) const POOL_FILES_MAX: u64 = 32;
 
 /// The files of old segments that wait to become new ones.
 pub(crate) struct SegmentPool {
     /// Maximum length of a file in bytes. A longer one held a record that was too large for a
     /// segment.
     file_bytes_max: u64,
+    /// Maximum number of files.
+    files_max: u64,
     /// The segments that the files were last.
     numbers: Vec<u64>,
+}
+
+/// Maximum number of files in a pool of files that are no longer than this.
+pub(crate) fn files_max(file_bytes_max: u64) -> u64 {
+    (POOL_BYTES_MAX / file_bytes_max).clamp(POOL_FILES_MIN, POOL_FILES_MAX)
 }
 
 impl SegmentPool {
@@ -38,7 +50,8 @@ impl SegmentPool {
         first_segment: u64,
         file_bytes_max: u64,
     ) -> Result<SegmentPool, StorageError> {
-        let mut pool = SegmentPool { file_bytes_max, numbers: Vec::new() };
+        let files_max = files_max(file_bytes_max);
+        let mut pool = SegmentPool { file_bytes_max, files_max, numbers: Vec::new() };
         for number in spare_numbers(disk, dir)? {
             let path = spare_path(dir, number);
             if number < first_segment && pool.has_room_for(disk, &path)? {
@@ -51,7 +64,7 @@ impl SegmentPool {
     }
 
     fn has_room_for(&self, disk: &dyn Disk, path: &Path) -> Result<bool, StorageError> {
-        if self.numbers.len() == POOL_FILES_MAX {
+        if self.numbers.len() as u64 == self.files_max {
             return Ok(false);
         }
         let file = disk.open(path, OpenMode::Read).during("open", path)?;

@@ -118,7 +118,7 @@ proptest! {
             }
             prop_assert_eq!(storage.last(), model.last());
             prop_assert_eq!(storage.base(), model.base);
-            prop_assert!(spare_numbers(&disk, dir()).unwrap().len() <= POOL_FILES_MAX);
+            prop_assert!(spare_numbers(&disk, dir()).unwrap().len() as u64 <= POOL_FILES_MAX);
         }
         prop_assert_eq!(all(&mut storage), model.newest());
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::storage::log::files::{spare_numbers, spare_path};
-use crate::storage::log::pool::POOL_FILES_MAX;
+use crate::storage::log::pool::{POOL_FILES_MAX, files_max};
 
 /// Adds batches until there are `segments` more segments. Returns the last index.
 fn fill(storage: &mut Storage, from: u64, segments: u64) -> u64 {
@@ -61,13 +61,19 @@ fn a_segment_from_the_pool_needs_no_growth_and_no_new_file() {
 }
 
 #[test]
+fn a_pool_of_large_files_keeps_few_of_them() {
+    assert_eq!([1536, 8 << 20, 32 << 20, 1 << 30].map(files_max), [32, 32, 8, 4]);
+}
+
+#[test]
 fn the_pool_keeps_a_limited_number_of_files_and_no_large_ones() {
     let disk = SimDisk::new();
-    let (mut storage, last) = compacted(&disk, 12);
-    assert_eq!(spare_numbers(&disk, dir()).unwrap().len(), POOL_FILES_MAX);
+    let (mut storage, last) = compacted(&disk, POOL_FILES_MAX + 8);
+    let most = POOL_FILES_MAX as usize;
+    assert_eq!(spare_numbers(&disk, dir()).unwrap().len(), most);
     let mut large = entry(last + 1, 1);
     large.payload = Payload::Command(vec![1; 5000].into());
-    fill(&mut storage, last, 5);
+    fill(&mut storage, last, POOL_FILES_MAX + 1);
     assert_eq!(spare_numbers(&disk, dir()).unwrap(), [0; 0]);
     let last = storage.last().index.0;
     storage.append(&[Entry { index: LogIndex(last + 1), ..large }]).unwrap();
@@ -76,14 +82,14 @@ fn the_pool_keeps_a_limited_number_of_files_and_no_large_ones() {
     let large = storage.index.last_segment() - 1;
     storage.compact(storage.last().index.prev()).unwrap();
     let kept = spare_numbers(&disk, dir()).unwrap();
-    assert!(kept.len() == POOL_FILES_MAX && !kept.contains(&large), "{kept:?}");
+    assert!(kept.len() == most && !kept.contains(&large), "{kept:?}");
     drop(storage);
     // A start keeps them, and of the other files only those that can be in the pool.
     disk.set_contents(&spare_path(dir(), 0), vec![0; 1536]);
     disk.set_contents(&spare_path(dir(), 900), vec![0; 1536]);
     drop(reopen(&disk));
     let found = spare_numbers(&disk, dir()).unwrap();
-    assert_eq!(found, [&[0], &kept[..POOL_FILES_MAX - 1]].concat());
+    assert_eq!(found, [&[0], &kept[..most - 1]].concat());
 }
 
 #[test]
@@ -163,7 +169,7 @@ fn a_power_cut_at_any_step_of_a_new_segment_leaves_the_log_before_it() {
             let found = all(&mut storage);
             assert!((synced..=log.len()).contains(&found.len()), "{step} {crash:?}");
             assert_eq!(found, log[..found.len()]);
-            assert!(spare_numbers(&disk, dir()).unwrap().len() <= POOL_FILES_MAX);
+            assert!(spare_numbers(&disk, dir()).unwrap().len() as u64 <= POOL_FILES_MAX);
             let last = storage.last().index.0;
             fill(&mut storage, last, 4);
             let log = all(&mut storage);

@@ -100,11 +100,10 @@ impl SimDisk {
         self.state().used_bytes()
     }
 
-    /// Size of all files in a directory together in bytes.
-    pub fn bytes_in_dir(&self, dir: &Path) -> u64 {
+    /// The length of a file in bytes.
+    pub fn file_bytes(&self, path: &Path) -> u64 {
         let state = self.state();
-        let files = state.names.files().filter(|(path, _)| path.parent() == Some(dir));
-        files.map(|(_, file)| state.files[file].length()).sum()
+        state.files[existing(&state, path)].length()
     }
 
     /// Number of operations so far that changed something, or failed to.

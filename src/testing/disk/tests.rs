@@ -83,7 +83,7 @@ fn only_the_files_of_a_full_directory_cannot_grow() {
     within.write_at(0, b"4321").unwrap();
     without.write_at(0, b"5").unwrap();
     disk.crash(Crash::KeepUnsynced);
-    assert_eq!(disk.bytes_in_dir(Path::new("d")), 4);
+    assert_eq!(disk.file_bytes(Path::new("d/a")), 4);
     let mut within = disk.open(Path::new("d/a"), OpenMode::Write).unwrap();
     assert!(within.write_at(4, b"5").is_err(), "it stays full");
     disk.set_full_dir(None);

@@ -15,6 +15,7 @@ use super::violation::Check;
 use crate::actors::clients::session_io::SESSION_BYTES;
 use crate::node::SNAPSHOT_WINDOW_BYTES;
 use crate::storage::log::header::{SECTOR_BYTES, SEGMENT_HEADER_BYTES};
+use crate::storage::log::pool::POOL_FILES_MAX;
 use crate::testing::simulation::world::{Machine, Sample, World, host};
 use crate::testing::{DirectoryContents, RecordPlace};
 use crate::types::ENTRY_OVERHEAD_BYTES;
@@ -101,9 +102,8 @@ fn check(world: &World, from: u64, to: u64) {
 /// `[snapshot] bytes_max`: four are kept for followers that are behind, and one comes while the
 /// next snapshot is written (docs/adr/0017, docs/operations.md).
 const LOG_UNITS_MAX: u64 = 5;
-/// Maximum number of segments that a log has beyond its entries: segments are dropped whole, and
-/// their files are kept for new ones.
-const SEGMENTS_MAX: u64 = 8;
+/// Maximum number of segments that a log has beyond its entries: segments are dropped whole.
+const SEGMENTS_MAX: u64 = 4;
 
 /// Maximum number of bytes of a segment that hold no entry: its header, and the rest of its last
 /// sector.
@@ -117,18 +117,21 @@ pub(crate) fn check_leader_log(world: &World, leader: &Sample) {
         return;
     }
     let dir = world.data_dir(leader.id).join("log");
-    let files = machine.disk.paths().iter().filter(|path| path.parent() == Some(&dir)).count();
-    // These segments are smaller than a servers.toml may ask for, so their headers and the rest
-    // of their last sectors take as much as their entries. The bound is for the entries.
-    let overhead_bytes = files as u64 * SEGMENT_OVERHEAD_BYTES;
-    let log_bytes = machine.disk.bytes_in_dir(&dir).saturating_sub(overhead_bytes);
+    // Files that are kept for new segments have a bound of their own. These segments are smaller
+    // than a servers.toml may ask for, so their headers and the rest of their last sectors take as
+    // much as their entries. The bound is for the entries.
+    let is_segment = |path: &&PathBuf| path.extension().is_some_and(|found| found == "segment");
+    let paths = machine.disk.paths();
+    let segments = paths.iter().filter(|path| path.parent() == Some(&dir)).filter(is_segment);
+    let bytes = segments.map(|path| machine.disk.file_bytes(path));
+    let log_bytes: u64 = bytes.map(|bytes| bytes.saturating_sub(SEGMENT_OVERHEAD_BYTES)).sum();
     let snapshot_bytes = machine.disk.largest_renamed("snapshot");
     let unit = settings.snapshot.bytes_max.max(snapshot_bytes);
     let entry_bytes = settings.limits.value_bytes_max as u64 + 2 * ENTRY_OVERHEAD_BYTES;
     let uncommitted = leader.last_log_index - leader.commit_index;
     let entries = settings.log.keep_entries + uncommitted;
-    let segments = SEGMENTS_MAX * (settings.log.segment_bytes + entry_bytes);
-    let most = LOG_UNITS_MAX * unit + entries * entry_bytes + segments;
+    let beyond = SEGMENTS_MAX * (settings.log.segment_bytes + entry_bytes);
+    let most = LOG_UNITS_MAX * unit + entries * entry_bytes + beyond;
     if log_bytes > most {
         let what = format!(
             "n{} leads with a log of {log_bytes} bytes, more than {most}: the largest snapshot \
@@ -154,7 +157,7 @@ pub(crate) fn check_disks(world: &World) {
 }
 
 /// Checks that a node keeps at most two snapshots, two damaged ones for people to look at, one that
-/// it writes, one that it receives, and four files in the segment pool.
+/// it writes, one that it receives, and a bounded number of files in the segment pool.
 fn check_files(world: &World, machine: &Machine) {
     let paths = machine.disk.paths();
     let dir = world.data_dir(machine.id);
@@ -171,7 +174,7 @@ fn check_files(world: &World, machine: &Machine) {
         ("snapshot", true, "snapshot", 2),
         ("snapshot", false, "new", 1),
         ("snapshot", false, "part", 1),
-        ("log", false, "spare", 4),
+        ("log", false, "spare", POOL_FILES_MAX as usize),
     ];
     let is_above =
         |(child, is_damaged, extension, most)| count(child, is_damaged, extension) > most;
