@@ -1,7 +1,7 @@
 //! The times of a session's commands: when each was sent to RaftActor, and by which name it is
 //! counted.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::actors::messages::clients::ClientReply;
@@ -9,32 +9,50 @@ use crate::kv::Outcome;
 use crate::metrics::ClientMetrics;
 use crate::protocol::{ClientRequest, Refusal};
 
+/// The number of commands for which a session keeps room while none is under way.
+const KEPT_ROOM: usize = 16;
+
 /// The commands of a session that are under way. Its window bounds their number.
 pub(super) struct RequestTimes {
     metrics: ClientMetrics,
-    begun: BTreeMap<u64, (&'static str, Duration)>,
+    /// In the order of their slots, which is mostly that of their answers: with a map each command
+    /// of a client that sends one at a time took and freed memory.
+    begun: VecDeque<Begun>,
+}
+
+struct Begun {
+    slot: u64,
+    name: &'static str,
+    at: Duration,
 }
 
 impl RequestTimes {
     pub(super) fn new(metrics: ClientMetrics) -> RequestTimes {
-        RequestTimes { metrics, begun: BTreeMap::new() }
+        RequestTimes { metrics, begun: VecDeque::new() }
     }
 
     /// Commands are sent to RaftActor. Returns the time.
     pub(super) fn begin(&mut self, requests: &[(u64, ClientRequest)]) -> Duration {
-        let now = self.metrics.now();
-        let begun = requests.iter().map(|(slot, request)| (*slot, (request.name(), now)));
-        self.begun.extend(begun);
-        now
+        let at = self.metrics.now();
+        for (slot, request) in requests {
+            let place = self.begun.partition_point(|before| before.slot < *slot);
+            self.begun.insert(place, Begun { slot: *slot, name: request.name(), at });
+        }
+        at
     }
 
     /// Commands are answered, or refused.
     pub(super) fn end(&mut self, slots: impl Iterator<Item = u64>) {
         let now = self.metrics.now();
         for slot in slots {
-            if let Some((name, began)) = self.begun.remove(&slot) {
-                self.metrics.on_answered(name, now.saturating_sub(began));
+            let place = self.begun.binary_search_by_key(&slot, |begun| begun.slot);
+            if let Some(Begun { name, at, .. }) = place.ok().and_then(|nth| self.begun.remove(nth))
+            {
+                self.metrics.on_answered(name, now.saturating_sub(at));
             }
+        }
+        if self.begun.is_empty() && self.begun.capacity() > KEPT_ROOM {
+            self.begun = VecDeque::new();
         }
     }
 
