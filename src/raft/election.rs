@@ -47,13 +47,24 @@ impl Raft {
     /// A voter of the newest membership that is known to be committed campaigns as well: its
     /// removal may be in no other log, and then only its own can win. It counts by the membership
     /// in its log, without itself (docs/adr/0026).
+    ///
+    /// A voter of a new cluster campaigns when its disk knows that it is one.
     pub(super) fn can_campaign(&self) -> bool {
         let id = self.settings.id;
         let is_committed_voter = self.committed_membership().is_some_and(|m| m.is_voter(id));
         (self.membership().is_voter(id) || is_committed_voter)
             && !self.hard_state().is_rejoining
+            && !self.is_becoming_founder()
             && self.removed_at().is_none()
             && self.persistence.stalled_ticks() <= self.settings.election_timeout_ticks_max
+    }
+
+    /// True of a voter of a new cluster whose disk may still forget that it is one. Its word does
+    /// not yet count for a candidate: the first term bars all from the new cluster who are not
+    /// voters by then, so a majority has to be voters for good before there is one
+    /// (docs/adr/0024).
+    fn is_becoming_founder(&self) -> bool {
+        self.term() == Term(0) && !self.persistence.is_hard_state_durable()
     }
 
     /// The peer refused a connection: nobody listens at its address. If the peer is the
@@ -128,6 +139,7 @@ impl Raft {
             && !self.has_live_leader()
             && !self.lease.has_promised()
             && self.may_vote()
+            && !self.is_becoming_founder()
             && self.is_up_to_date(request.last);
         let rpc = Rpc::PreVoteResponse(PreVoteResponse { vote_granted });
         if vote_granted {

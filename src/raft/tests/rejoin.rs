@@ -5,7 +5,7 @@ use super::cluster::{Cluster, ELECTION_TICKS_MAX, n};
 use super::disk::Durable;
 use super::snapshots::SnapshotRules;
 use super::solo::{Solo, append, at, pre_vote, pre_voted, request_vote, voted};
-use crate::raft::{Envelope, RejoinResponse, RequestVote, Role, Rpc};
+use crate::raft::{Effect, Envelope, RejoinResponse, RequestVote, Role, Rpc};
 use crate::types::{HardState, LogIndex, NodeId, Term};
 
 fn new_cluster(nodes: usize) -> Cluster {
@@ -73,6 +73,35 @@ fn a_new_cluster_elects_as_soon_as_all_its_nodes_have_started() {
         assert_eq!(cluster.leader().is_some(), up == 5, "{up} of 5 are up");
         assert_eq!(cluster.raft(n(1)).role() == Role::Rejoining, up < 5);
     }
+}
+
+/// A term bars all empty nodes from a new cluster. If a node that gave its word for the first one
+/// could forget that it is a voter, and did, nobody would ever be elected.
+#[test]
+fn a_voter_of_a_new_cluster_helps_to_begin_a_term_when_its_disk_knows_that_it_is_one() {
+    let mut solo = Solo::rejoining(3);
+    for from in [2, 3] {
+        let rpc = Rpc::RejoinResponse(RejoinResponse { last: at(0, 0) });
+        solo.raft.step(Envelope { from: n(from), to: n(1), term: Term(0), rpc });
+    }
+    assert_eq!(solo.raft.role(), Role::Follower);
+    let writes = solo.raft.take_effects().into_iter().filter_map(|effect| match effect {
+        Effect::Append(append) => Some(append.seq),
+        _ => None,
+    });
+    let writes: Vec<_> = writes.collect();
+    assert_eq!(writes.len(), 1, "that it is a voter");
+    for _ in 0..2 * ELECTION_TICKS_MAX {
+        solo.raft.tick();
+    }
+    let question = Envelope { from: n(2), to: n(1), term: Term(1), rpc: pre_vote(at(0, 0)) };
+    solo.raft.step(question);
+    assert_eq!(solo.raft.take_effects(), [], "it neither asks nor answers");
+    solo.raft.on_persisted(writes[0]);
+    let answers: Vec<Rpc> = solo.settle().into_iter().map(|envelope| envelope.rpc).collect();
+    assert_eq!(answers, [pre_voted(false)]);
+    assert_eq!(solo.ask(2, 1, pre_vote(at(0, 0))).1, pre_voted(true));
+    assert!(!solo.tick_until_campaign().is_empty());
 }
 
 #[test]
