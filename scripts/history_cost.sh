@@ -9,16 +9,18 @@ usage: scripts/history_cost.sh OLD_BINARY [--new BINARY]... [--rounds R] [--seco
                                [--full S] [--gets] [--help]
 
 Starts five servers of OLD_BINARY, five of the release build of these sources, and five of
-these with keep_revisions = 0, one cluster after the other. Each is loaded with puts (values
-of 256 bytes) until its history is full, and then measured with 64 and with 256 clients. The
-medians over all rounds are printed with their ratios to those of OLD_BINARY, and the ratios'
-spread: the machine's own speed changes from minute to minute. OLD_BINARY is to be one from
-before there was a history; docs/performance_history.md has its commit.
+these with keep_revisions = 0. Each cluster is loaded with puts (values of 256 bytes) until
+its history is full. Then all of them are loaded in turn, with 64 and with 256 clients. The
+medians over all rounds are printed with their ratios to those of OLD_BINARY in the same
+round, and the middle half of these: the machine's own speed changes from minute to minute.
+OLD_BINARY is to be one from before there was a history; docs/performance_history.md has its
+commit.
 
   --new BINARY  another build instead of that of these sources; may be repeated
-  --rounds R    number of rounds (5)
-  --seconds S   time of each load (3)
-  --full S      time of the puts before, which fill the history (4)
+  --rounds R    number of rounds (24)
+  --seconds S   time of each load (1.5)
+  --full S      time of the puts before, which fill the history (4); after a minute of them
+                the log is as large as it gets, too
   --gets        measure gets as well
   --help        this text
 USAGE
@@ -31,8 +33,8 @@ program=history_cost
 
 old=
 builds=()
-rounds=5
-seconds=3
+rounds=24
+seconds=1.5
 full=4
 loads=("64 clients|--clients 64" "256 clients|--clients 256")
 while [ $# -gt 0 ]; do
@@ -49,7 +51,11 @@ while [ $# -gt 0 ]; do
             declare "${1#--}=${2:?"$1 needs a number"}"
             shift
             ;;
-        --gets) loads+=("gets, 64 clients|--clients 64 --read-percent 100" "gets, 256 clients|--clients 256 --read-percent 100") ;;
+        --gets)
+            for clients in 64 256; do
+                loads+=("gets, $clients clients|--clients $clients --read-percent 100")
+            done
+            ;;
         -*) fail "unknown option $1" ;;
         *) old=$1 ;;
     esac
@@ -60,55 +66,81 @@ if [ ! -x "$old" ]; then
     exit 2
 fi
 build
-if [ ${#builds[@]} = 0 ]; then builds=("$coracle"); fi
+if [ ${#builds[@]} = 0 ]; then builds=("new=$coracle"); fi
 make_dir
 
 # The variants: name|binary|tables of servers.toml.
 variants=("old|$old|")
-for new in "${builds[@]}"; do
-    variants+=("$new|$new|" "$new, no history|$new|"$'\n[history]\nkeep_revisions = 0\n')
+for build in "${builds[@]}"; do
+    name=${build%%=*} new=${build#*=}
+    variants+=("$name|$new|" "$name, no history|$new|"$'\n[history]\nkeep_revisions = 0\n')
 done
 
-# Measures a variant in a round: rate, CPU us of a command, resident MB a server.
-measure() {
-    local number=$1 round=$2 name load json cpu
-    IFS='|' read -r -d '' name binary tables <<<"${variants[$number]}" || true
+# Starts the cluster of a variant, and fills its history.
+declare -A servers=() # the pids of a variant's servers, by its number
+top=$dir
+trap 'dir=$top; clean_up' EXIT
+start_variant() {
+    local number=$1 id
+    IFS='|' read -r -d '' _ binary tables <<<"${variants[$number]}" || true
     tables=${tables%$'\n'}
+    use_variant "$number"
+    mkdir "$dir"
+    pids=() # those of the variant before go on
     new_cluster 5
+    servers[$number]=${pids[*]}
+    for id in "${ids[@]}"; do other[$number.$id]=${pids[$id]}; done
     bench --clients 64 --warmup-s 0 --duration-s "$full" >/dev/null
-    for load in "${!loads[@]}"; do
-        cpu=$(cpu_ticks "${pids[@]}")
-        # shellcheck disable=SC2086 # several words
-        json=$(bench --warmup-s 0.3 --duration-s "$seconds" ${loads[$load]#*|})
-        cpu=$(($(cpu_ticks "${pids[@]}") - cpu))
-        if [ "$(errors "$json")" != 0 ]; then say "errors: $json"; fi
-        awk -v rate="$(field per_second "$json")" -v kb="$(resident_kb "${pids[@]}")" \
-            -v commands="$(($(field commands "$json") + $(field commands_uncounted "$json")))" \
-            -v cpu_us="$((cpu * 1000000 / ticks_per_second))" \
-            'BEGIN { printf "%s %.2f %.1f\n", rate, cpu_us / commands, kb / 1024 / 5 }' \
-            >"$dir/$number.$load.$round"
-    done
+}
+use_variant() { dir=$top/$1 config=$top/$1/servers.toml; }
+
+# Loads a variant in a round: rate, CPU us of a command, resident MB a server.
+measure() {
+    local number=$1 load=$2 round=$3 json cpu of
+    use_variant "$number"
+    read -ra of <<<"${servers[$number]}"
+    cpu=$(cpu_ticks "${of[@]}")
+    # shellcheck disable=SC2086 # several words
+    json=$(bench --warmup-s 0.2 --duration-s "$seconds" ${loads[$load]#*|})
+    cpu=$(($(cpu_ticks "${of[@]}") - cpu))
+    if [ "$(errors "$json")" != 0 ]; then say "errors: $json"; fi
+    awk -v rate="$(field per_second "$json")" -v kb="$(resident_kb "${of[@]}")" \
+        -v commands="$(($(field commands "$json") + $(field commands_uncounted "$json")))" \
+        -v cpu_us="$((cpu * 1000000 / ticks_per_second))" \
+        'BEGIN { printf "%s %.2f %.1f\n", rate, cpu_us / commands, kb / 1024 / 5 }' \
+        >"$top/$number.$load.$round"
 }
 
-for round in $(seq "$rounds"); do
-    say "round $round of $rounds"
-    order=("${!variants[@]}")
-    # The last one of a round may find a warmer machine, so the order changes.
-    if [ $((round % 2)) = 0 ]; then mapfile -t order < <(printf '%s\n' "${order[@]}" | sort -rn); fi
-    for number in "${order[@]}"; do measure "$number" "$round"; done
+for number in "${!variants[@]}"; do
+    say "fills the history of ${variants[$number]%%|*}"
+    start_variant "$number"
+done
+for load in "${!loads[@]}"; do
+    say "${loads[$load]%%|*}"
+    for round in $(seq "$rounds"); do
+        order=("${!variants[@]}")
+        # The last one of a round may find a warmer machine, so the order changes.
+        if [ $((round % 2)) = 0 ]; then
+            mapfile -t order < <(printf '%s\n' "${order[@]}" | sort -rn)
+        fi
+        for number in "${order[@]}"; do measure "$number" "$load" "$round"; done
+    done
 done
 
-column() { awk -v n="$3" 'FNR == 1 { print $n }' "$dir/$1.$2."* | median; }
+column() { awk -v n="$3" 'FNR == 1 { print $n }' "$top/$1.$2."* | median; }
 ratios() {
     local round
     for round in $(seq "$rounds"); do
-        paste -d ' ' "$dir/$1.$2.$round" "$dir/0.$2.$round"
-    done | awk -v n="$3" '{ printf "%.3f\n", $n / $(n + 3) }' | spread
+        paste -d ' ' "$top/$1.$2.$round" "$top/0.$2.$round"
+    done | awk -v n="$3" '{ printf "%.3f\n", $n / $(n + 3) }' | sort -g |
+        awk '{ v[NR] = $1 } END {
+            printf "%s (%s to %s)", v[int((NR + 1) / 2)], v[int((NR + 3) / 4)], v[int((3 * NR + 1) / 4)]
+        }'
 }
 
 machine
 echo
-echo "| build | load | per second | ratio: least / median / most | CPU us | ratio | MB a server |"
+echo "| build | load | per second | ratio (middle half) | CPU us | ratio (middle half) | MB a server |"
 echo "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
 for number in "${!variants[@]}"; do
     for load in "${!loads[@]}"; do
