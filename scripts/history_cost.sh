@@ -17,10 +17,10 @@ OLD_BINARY is to be one from before there was a history; docs/performance_histor
 commit.
 
   --new BINARY  another build instead of that of these sources; may be repeated
-  --rounds R    number of rounds (24)
+  --rounds R    number of rounds (12)
   --seconds S   time of each load (1.5)
-  --full S      time of the puts before, which fill the history (4); after a minute of them
-                the log is as large as it gets, too
+  --full S      time of the puts before (45); after four seconds the history is full, and
+                after the second snapshot the log has its size, too
   --gets        measure gets as well
   --help        this text
 USAGE
@@ -33,9 +33,9 @@ program=history_cost
 
 old=
 builds=()
-rounds=24
+rounds=12
 seconds=1.5
-full=4
+full=45
 loads=("64 clients|--clients 64" "256 clients|--clients 256")
 while [ $# -gt 0 ]; do
     case $1 in
