@@ -392,14 +392,14 @@ impl KvActor {
     /// its value may be above the limits that this server has now, and no later try would get
     /// past it.
     fn scan_reply(&self, answer: Answer) -> ClientReply {
-        let weight = |key: &Bytes, value: &Bytes| key.len() + value.len() + ITEM_OVERHEAD_BYTES;
+        let weight = |key: &[u8], value: &[u8]| key.len() + value.len() + ITEM_OVERHEAD_BYTES;
         let (items, bytes) = match &answer {
             Answer::Scan { items, .. } => {
                 let weights = items.iter().map(|(key, item)| weight(key, &item.value));
                 (items.len(), weights.sum::<usize>() as u64)
             }
             Answer::Page(Page { records, .. }) => {
-                let weights = records.iter().map(|(key, record)| weight(key, &record.value));
+                let weights = records.iter().map(|(key, record)| weight(key, record.value()));
                 (records.len(), weights.sum::<usize>() as u64)
             }
             // A read of one key: far back in the history, or of its versions, which share their

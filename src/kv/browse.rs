@@ -1,7 +1,5 @@
 //! The answers to people who browse: pages of keys, and the versions of a key.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::change::{Action, Change, ChangeKind, Newest};
@@ -26,13 +24,13 @@ pub(super) fn page(
     let mut bytes = 0;
     for found in reads.range_after(&query.keys, query.after.as_deref()) {
         let (key, record) = found?;
-        bytes += key.len() + record.value.len();
+        bytes += key.len() + record.value().len();
         let is_over = bytes > bytes_max && !page.records.is_empty();
         if is_over || page.records.len() as u64 >= query.limit {
             page.more = true;
             break;
         }
-        page.records.push((Bytes::copy_from_slice(key), Arc::clone(record)));
+        page.records.push((Bytes::copy_from_slice(key), record.clone()));
     }
     Ok(page)
 }
@@ -93,7 +91,7 @@ impl Store {
             Some(record) => Version {
                 revision: record.mod_revision,
                 kind: ChangeKind::Put,
-                record: Some(Arc::clone(record)),
+                record: Some(record.clone()),
             },
             None => Version { revision: change?.revision, kind: removal(change?), record: None },
         };

@@ -40,18 +40,18 @@ pub(super) enum Action {
     /// A key was written.
     Put {
         key: KeyBytes,
-        record: Arc<Record>,
+        record: Record,
         /// The record that was there before; `None` when the key was absent.
-        previous: Option<Arc<Record>>,
+        previous: Option<Record>,
         /// The number of the change of this key before this one; 0 when it is not known.
         before: u64,
     },
     /// A key was removed by a command.
-    Delete { key: KeyBytes, previous: Arc<Record> },
+    Delete { key: KeyBytes, previous: Record },
     /// A key was removed because its time, or that of its lease, was over.
     Expire {
         key: KeyBytes,
-        previous: Arc<Record>,
+        previous: Record,
         /// The time from which on the key was hidden, in milliseconds of the store's clock.
         due_ms: u64,
     },
@@ -71,7 +71,7 @@ pub(super) struct LeaseEnd {
     /// `u64::MAX` when the lease was revoked, because they were visible until then.
     pub due_ms: u64,
     /// The keys of the lease with their records.
-    pub keys: OrdMap<KeyBytes, Arc<Record>>,
+    pub keys: OrdMap<KeyBytes, Record>,
     /// The number of the keys and their size.
     pub total: Total,
     /// The sum of the hashes of the records.
@@ -82,7 +82,7 @@ pub(super) struct LeaseEnd {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Newest<'a> {
     /// The record that is stored, hidden or not.
-    pub record: Option<&'a Arc<Record>>,
+    pub record: Option<&'a Record>,
     /// The time from which on the record is hidden for another reason than its own deadline;
     /// `u64::MAX` when there is none.
     pub due_ms: u64,
@@ -96,10 +96,10 @@ impl Change {
     pub fn weight_bytes(&self) -> u64 {
         match &self.action {
             Action::Put { key, previous, .. } => {
-                weight_bytes(key, previous.as_ref().map_or(&[], |record| &record.value))
+                weight_bytes(key, previous.as_ref().map_or(&[], |record| record.value()))
             }
             Action::Delete { key, previous } | Action::Expire { key, previous, .. } => {
-                weight_bytes(key, &previous.value)
+                weight_bytes(key, previous.value())
             }
             Action::LeaseEnd(end) => RECORD_OVERHEAD_BYTES + end.total.bytes,
         }
@@ -156,7 +156,7 @@ impl Change {
         let previous = previous.filter(|previous| is_asked(previous.change));
         for record in [record, previous].into_iter().flatten() {
             record.verify(key)?;
-            bytes += record.value.len() as u64;
+            bytes += record.value().len() as u64;
         }
         Ok(bytes)
     }

@@ -11,8 +11,8 @@ use super::expiry::{Step, Total};
 use super::history::{History, NotReadable};
 use super::leases::LeaseKeys;
 use super::reads::Reads;
-use super::record::Record;
-use super::records::{NewRecord, Records, Replacing, Written};
+use super::record::{NewRecord, Record, RecordHead};
+use super::records::{Records, Replacing, Written};
 use super::weight::{RECORD_OVERHEAD_BYTES, weight_bytes};
 use crate::commands::HistoryLimits;
 
@@ -127,8 +127,8 @@ impl<'a> Edit<'a> {
     /// When the record that is replaced is not what was written.
     pub fn put(&mut self, key: &[u8], new: NewValue<'_>) -> Result<(), Corruption> {
         let (counts_versions, first) = (self.counts_versions, self.first_record(new));
-        let next = |stored: &Record| match stored {
-            &Record { create_revision, version, .. } if counts_versions => {
+        let next = |stored: &Record| match &**stored {
+            &RecordHead { create_revision, version, .. } if counts_versions => {
                 NewRecord { create_revision, version: version + 1, ..first }
             }
             _ => first,
@@ -268,7 +268,7 @@ impl<'a> Edit<'a> {
         let ended_by = self.records.leases().ended_by(stored);
         let due_ms = self.records.leases().due_ms(stored);
         let Some((key, previous)) = self.records.remove(key) else { return 0 };
-        let bytes = weight_bytes(&key, &previous.value);
+        let bytes = weight_bytes(&key, previous.value());
         if let Some(change) = ended_by {
             self.history.add_gone(key, change);
             return bytes;

@@ -378,7 +378,7 @@ impl History {
     /// Puts another record in the place of the one that the same change wrote, if that change is
     /// kept.
     #[cfg(any(test, feature = "testing"))]
-    pub fn write_again(&mut self, record: &Arc<Record>) {
+    pub fn write_again(&mut self, record: &Record) {
         let (first, forgotten) = (self.changes.first(), self.forgotten.clone());
         let mut history = History::restored(self.numbers(), first, forgotten);
         for (number, change) in self.changes.from(first) {
@@ -386,7 +386,7 @@ impl History {
             if let Action::Put { record: written, .. } = &mut change.action
                 && number == record.change
             {
-                *written = Arc::clone(record);
+                *written = record.clone();
             }
             history.add_change(change);
         }
@@ -455,7 +455,7 @@ impl History {
         moment: Moment,
         key: &[u8],
         newest: Newest<'a>,
-    ) -> Result<Option<&'a Arc<Record>>, Corruption> {
+    ) -> Result<Option<&'a Record>, Corruption> {
         let Newest { mut record, mut due_ms, change: mut number } = newest;
         while number > moment.change {
             let change = self.changes.get(number).and_then(|change| change.before(key));

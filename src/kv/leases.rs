@@ -10,7 +10,6 @@
 //! was granted, and before the next one with this id was.
 
 use std::ops::Bound;
-use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
@@ -41,7 +40,7 @@ struct Lease {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LeaseKeys {
     /// The keys with their records.
-    pub by_key: OrdMap<KeyBytes, Arc<Record>>,
+    pub by_key: OrdMap<KeyBytes, Record>,
     /// Their number and size, as `store_bytes_max` counts it.
     pub total: Total,
     /// The sum of the hashes of the records.
@@ -53,7 +52,7 @@ pub(super) struct LeaseKeys {
 struct Ended {
     /// The number of the change that tells of the end; 0 when changes were not kept.
     change: u64,
-    keys: OrdMap<KeyBytes, Arc<Record>>,
+    keys: OrdMap<KeyBytes, Record>,
 }
 
 /// The state of a lease that a snapshot holds. Its keys know that they belong to it.
@@ -145,7 +144,7 @@ impl Leases {
 
     /// The keys of a lease with their records, in byte order; with those that are hidden by a
     /// deadline of their own.
-    pub fn keys(&self, id: u64) -> impl Iterator<Item = (&KeyBytes, &Arc<Record>)> + use<'_> {
+    pub fn keys(&self, id: u64) -> impl Iterator<Item = (&KeyBytes, &Record)> + use<'_> {
         self.by_id.get(&id).into_iter().flat_map(|lease| lease.keys.by_key.iter())
     }
 
@@ -291,13 +290,13 @@ impl Leases {
     }
 
     /// Adds a key that is stored now to the lease that its record names.
-    pub fn attach(&mut self, key: &KeyBytes, record: &Arc<Record>, bytes: u64) {
+    pub fn attach(&mut self, key: &KeyBytes, record: &Record, bytes: u64) {
         let is_fresh = !record.is_due(self.clock_ms());
         let granted;
         if self.live(record).is_some() {
             let Some(lease) = self.by_id.get_mut(&record.lease) else { return };
             granted = (record.lease, lease.granted_revision);
-            lease.keys.by_key.insert(key.clone(), Arc::clone(record));
+            lease.keys.by_key.insert(key.clone(), record.clone());
             lease.keys.total.add(bytes);
             lease.keys.hash = lease.keys.hash.wrapping_add(record.hash);
             if is_fresh {
@@ -308,7 +307,7 @@ impl Leases {
             let Some(name) = self.ended_name(record) else { return };
             let Some(ended) = self.ended.get_mut(&name) else { return };
             granted = name;
-            ended.keys.insert(key.clone(), Arc::clone(record));
+            ended.keys.insert(key.clone(), record.clone());
             if is_fresh {
                 self.ended_total.add(bytes);
             }
@@ -360,7 +359,7 @@ impl Leases {
     }
 
     /// True when the lease of a record has the key with exactly this record.
-    pub fn finds(&self, key: &[u8], record: &Arc<Record>) -> bool {
+    pub fn finds(&self, key: &[u8], record: &Record) -> bool {
         let found = match self.live(record) {
             Some(lease) => lease.keys.by_key.get(key),
             None => {
@@ -368,7 +367,7 @@ impl Leases {
                 ended.and_then(|ended| ended.keys.get(key))
             }
         };
-        found.is_some_and(|found| Arc::ptr_eq(found, record))
+        found.is_some_and(|found| found.is(record))
     }
 
     /// The hash of each lease that has not ended, after the one with the id `after`. They are
@@ -438,7 +437,7 @@ impl Leases {
     }
 
     /// Adds an ended lease. Of a snapshot, it gets its keys when they are added.
-    pub fn restore_ended(&mut self, state: EndedState, keys: OrdMap<KeyBytes, Arc<Record>>) {
+    pub fn restore_ended(&mut self, state: EndedState, keys: OrdMap<KeyBytes, Record>) {
         let EndedState { id, granted_revision, change } = state;
         let name = (id, granted_revision);
         self.digest = self.digest.wrapping_add(digest::ended_lease(name, change));

@@ -82,7 +82,7 @@ pub use history::NotReadable;
 pub use once::{CLIENT_SILENCE_MS, CLIENTS_MAX};
 pub use pages::{Page, Version, Versions};
 pub use query::SCAN_BYTES_MAX;
-pub use record::Record;
+pub use record::{Record, RecordHead};
 pub use scrub::{Scrub, ScrubBudget};
 pub use snapshot::{SNAPSHOT_BLOCK_BYTES, SnapshotBlocks, SnapshotError, StoreLoader};
 pub use store::{ApplyError, Store};

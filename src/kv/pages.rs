@@ -1,8 +1,6 @@
 //! The answers to people who browse: the keys of a range a page at a time, and the versions of a
 //! key. They have whole records, and share them with the store.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::change::ChangeKind;
@@ -16,7 +14,7 @@ pub struct Page {
     /// The time of the read on the store's clock, in milliseconds.
     pub clock_ms: u64,
     /// The keys in byte order, with their records.
-    pub records: Vec<(Bytes, Arc<Record>)>,
+    pub records: Vec<(Bytes, Record)>,
     /// True when there are further keys.
     pub more: bool,
 }
@@ -44,5 +42,5 @@ pub struct Version {
     /// The kind of the change that made it.
     pub kind: ChangeKind,
     /// The value; `None` for a removal.
-    pub record: Option<Arc<Record>>,
+    pub record: Option<Record>,
 }

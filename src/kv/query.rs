@@ -57,7 +57,7 @@ impl Store {
         let now_ms = if reads.is_of_the_past() { 0 } else { now_ms }.max(reads.clock_ms());
         Ok(match query {
             Query::Get { key, .. } => match reads.get(key)? {
-                Some(record) => Answer::Value(record.value.clone()),
+                Some(record) => Answer::Value(record.value_bytes()),
                 None => Answer::NotFound,
             },
             Query::GetMeta { key, .. } => match reads.get(key)? {
@@ -132,7 +132,7 @@ fn scan(
     let mut bytes = 0;
     for found in reads.range_after(&keys, after) {
         let (key, record) = found?;
-        bytes += key.len() + record.value.len();
+        bytes += key.len() + record.value().len();
         let is_over = bytes > SCAN_BYTES_MAX && !items.is_empty();
         if is_over || items.len() as u64 >= limit {
             return Ok(Answer::Scan { items, more: true });
@@ -147,7 +147,7 @@ fn item(record: &Record, now_ms: u64) -> Item {
     let exptime = record
         .deadline_ms
         .map_or(0, |deadline_ms| deadline_ms.saturating_sub(now_ms).div_ceil(1000).max(1));
-    Item { value: record.value.clone(), version: record.mod_revision, exptime }
+    Item { value: record.value_bytes(), version: record.mod_revision, exptime }
 }
 
 #[cfg(test)]

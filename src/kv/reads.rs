@@ -6,7 +6,6 @@
 
 use std::iter::Peekable;
 use std::ops::Bound;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -53,7 +52,7 @@ impl<'a> Reads<'a> {
     ///
     /// # Errors
     /// When it is not what was written.
-    pub fn get(&self, key: &[u8]) -> Result<Option<&'a Arc<Record>>, Corruption> {
+    pub fn get(&self, key: &[u8]) -> Result<Option<&'a Record>, Corruption> {
         let Some((history, _)) = self.past else { return self.records.get(key) };
         match self.records.stored(key) {
             Some(record) => self.seen(key, Some(record), record.change),
@@ -65,7 +64,7 @@ impl<'a> Reads<'a> {
     pub fn range(
         &self,
         keys: &KeyRange,
-    ) -> impl Iterator<Item = Result<(&'a KeyBytes, &'a Arc<Record>), Corruption>> + use<'a> {
+    ) -> impl Iterator<Item = Result<(&'a KeyBytes, &'a Record), Corruption>> + use<'a> {
         self.range_after(keys, None)
     }
 
@@ -74,7 +73,7 @@ impl<'a> Reads<'a> {
         &self,
         keys: &KeyRange,
         after: Option<&[u8]>,
-    ) -> impl Iterator<Item = Result<(&'a KeyBytes, &'a Arc<Record>), Corruption>> + use<'a> {
+    ) -> impl Iterator<Item = Result<(&'a KeyBytes, &'a Record), Corruption>> + use<'a> {
         let (reads, end) = (*self, keys.clone());
         let start = match after {
             Some(after) if after >= &keys.start()[..] => Bound::Excluded(after),
@@ -100,7 +99,7 @@ impl<'a> Reads<'a> {
             let (key, record) = found?;
             answer.count += 1;
             if !is_count_only && (*limit == 0 || answer.count <= *limit) {
-                answer.records.push((Bytes::copy_from_slice(key), Arc::clone(record)));
+                answer.records.push((Bytes::copy_from_slice(key), record.clone()));
             }
         }
         Ok(answer)
@@ -111,9 +110,9 @@ impl<'a> Reads<'a> {
     fn seen(
         &self,
         key: &[u8],
-        stored: Option<&'a Arc<Record>>,
+        stored: Option<&'a Record>,
         change: u64,
-    ) -> Result<Option<&'a Arc<Record>>, Corruption> {
+    ) -> Result<Option<&'a Record>, Corruption> {
         if let Some((history, moment)) = self.past {
             let leases = self.records.leases();
             let newest = match stored {
@@ -140,10 +139,10 @@ struct Merged<S: Iterator, G: Iterator> {
 
 impl<'a, S, G> Iterator for Merged<S, G>
 where
-    S: Iterator<Item = (&'a KeyBytes, &'a Arc<Record>)>,
+    S: Iterator<Item = (&'a KeyBytes, &'a Record)>,
     G: Iterator<Item = (&'a KeyBytes, u64)>,
 {
-    type Item = (&'a KeyBytes, Option<&'a Arc<Record>>, u64);
+    type Item = (&'a KeyBytes, Option<&'a Record>, u64);
 
     fn next(&mut self) -> Option<Self::Item> {
         let stored = self.stored.peek().map(|(key, _)| *key);

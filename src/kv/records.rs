@@ -1,9 +1,7 @@
 //! The keys of the store with their values and deadlines, their total size and digest.
 
 use std::ops::Bound;
-use std::sync::Arc;
 
-use bytes::Bytes;
 use imbl::OrdMap;
 
 use super::corruption::Corruption;
@@ -11,50 +9,16 @@ use super::deadlines::Deadlines;
 use super::expiry::{DueTotals, Total};
 use super::key_bytes::KeyBytes;
 use super::leases::Leases;
-use super::record::Record;
+use super::record::{NewRecord, Record};
 use super::weight::weight_bytes;
-
-/// A record in the making: the fields of [`Record`] without its hashes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NewRecord<'a> {
-    pub value: &'a [u8],
-    pub create_revision: u64,
-    pub mod_revision: u64,
-    pub version: u64,
-    pub lease: u64,
-    pub deadline_ms: Option<u64>,
-    pub change: u64,
-}
-
-impl NewRecord<'_> {
-    /// The record, with a value of its own.
-    pub fn record(self, key: &[u8], value: Bytes) -> Record {
-        let NewRecord {
-            create_revision, mod_revision, version, lease, deadline_ms, change, ..
-        } = self;
-        let mut record = Record {
-            value,
-            create_revision,
-            mod_revision,
-            version,
-            lease,
-            deadline_ms,
-            change,
-            head: 0,
-            hash: 0,
-        };
-        record.seal(key);
-        record
-    }
-}
 
 /// The parts of a key that was written which a change of the history has.
 #[derive(Debug)]
 pub(super) struct Written {
     pub key: KeyBytes,
-    pub record: Arc<Record>,
+    pub record: Record,
     /// The record that was there before; `None` when the key was absent.
-    pub previous: Option<Arc<Record>>,
+    pub previous: Option<Record>,
 }
 
 /// The result of [`Records::replace`].
@@ -79,7 +43,7 @@ pub(super) enum Replacing {
 /// of the hashes. All parts are persistent data structures: a clone takes constant time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Records {
-    by_key: OrdMap<KeyBytes, Arc<Record>>,
+    by_key: OrdMap<KeyBytes, Record>,
     deadlines: Deadlines,
     due: DueTotals,
     leases: Leases,
@@ -104,14 +68,14 @@ impl Records {
     /// # Errors
     /// When a record is stored there that is not what was written. A deadline that has changed
     /// could hide it, so a hidden record is verified, too.
-    pub fn get(&self, key: &[u8]) -> Result<Option<&Arc<Record>>, Corruption> {
+    pub fn get(&self, key: &[u8]) -> Result<Option<&Record>, Corruption> {
         let Some(record) = self.by_key.get(key) else { return Ok(None) };
         record.verify(key)?;
         Ok(Some(record).filter(|record| !self.hides(record)))
     }
 
     /// The record stored under `key`, hidden or not, without a check.
-    pub fn stored(&self, key: &[u8]) -> Option<&Arc<Record>> {
+    pub fn stored(&self, key: &[u8]) -> Option<&Record> {
         self.by_key.get(key)
     }
 
@@ -119,12 +83,12 @@ impl Records {
     /// absent or hidden.
     pub fn weight_of(&self, key: &[u8]) -> u64 {
         let record = self.by_key.get(key).filter(|record| !self.hides(record));
-        record.map_or(0, |record| weight_bytes(key, &record.value))
+        record.map_or(0, |record| weight_bytes(key, record.value()))
     }
 
     /// True when a search for `key` finds exactly `record`.
     pub fn finds(&self, key: &[u8], record: &Record) -> bool {
-        self.by_key.get(key).is_some_and(|found| std::ptr::eq(&raw const **found, record))
+        self.by_key.get(key).is_some_and(|found| found.is(record))
     }
 
     /// Stores a record under `key`, where none is. Returns what a change of the history is to
@@ -133,7 +97,7 @@ impl Records {
     /// # Panics
     /// When a record is stored there, hidden or not.
     pub fn insert(&mut self, key: &[u8], new: NewRecord<'_>) -> Option<Written> {
-        let record = Arc::new(new.record(key, Bytes::copy_from_slice(new.value)));
+        let record = new.record(key);
         let bytes = weight_bytes(key, new.value);
         self.bytes += bytes;
         self.digest = self.digest.wrapping_add(record.hash);
@@ -143,7 +107,7 @@ impl Records {
         }
         self.remember_deadline(key.clone(), new.deadline_ms, bytes);
         let written = (new.change > 0).then(|| {
-            let record = Arc::clone(&record);
+            let record = record.clone();
             Written { key: key.clone(), record, previous: None }
         });
         let replaced = self.by_key.insert(key, record);
@@ -174,23 +138,17 @@ impl Records {
             return Ok(Replacing::Hidden);
         }
         let new = next(stored);
-        let (replaced_bytes, replaced_hash) = (weight_bytes(key, &stored.value), stored.hash);
+        let (replaced_bytes, replaced_hash) = (weight_bytes(key, stored.value()), stored.hash);
         let replaced_deadline_ms = stored.deadline_ms;
         if stored.lease != 0 {
             leases.detach(key, stored, replaced_bytes);
         }
         let written = if new.change > 0 {
-            let record = Arc::new(new.record(key, Bytes::copy_from_slice(new.value)));
-            let previous = std::mem::replace(stored, Arc::clone(&record));
+            let record = new.record(key);
+            let previous = std::mem::replace(stored, record.clone());
             Some(Written { key: key.clone(), record, previous: Some(previous) })
         } else {
-            match Arc::get_mut(stored) {
-                Some(own) => {
-                    let value = written_over(std::mem::take(&mut own.value), new.value);
-                    *own = new.record(key, value);
-                }
-                None => *stored = Arc::new(new.record(key, Bytes::copy_from_slice(new.value))),
-            }
+            stored.write_over(key, new);
             None
         };
         let (hash, bytes) = (stored.hash, weight_bytes(key, new.value));
@@ -208,9 +166,9 @@ impl Records {
     }
 
     /// Removes the record that is stored under `key`, hidden or not, and returns it.
-    pub fn remove(&mut self, key: &[u8]) -> Option<(KeyBytes, Arc<Record>)> {
+    pub fn remove(&mut self, key: &[u8]) -> Option<(KeyBytes, Record)> {
         let (key, removed) = self.by_key.remove_with_key(key)?;
-        let bytes = weight_bytes(&key, &removed.value);
+        let bytes = weight_bytes(&key, removed.value());
         if removed.lease != 0 {
             self.leases.detach(&key, &removed, bytes);
         }
@@ -246,7 +204,7 @@ impl Records {
     pub fn stored_from<'a>(
         &'a self,
         start: Bound<&[u8]>,
-    ) -> impl Iterator<Item = (&'a KeyBytes, &'a Arc<Record>)> + use<'a> {
+    ) -> impl Iterator<Item = (&'a KeyBytes, &'a Record)> + use<'a> {
         self.by_key.range::<_, [u8]>((start, Bound::Unbounded))
     }
 
@@ -301,48 +259,39 @@ fn is_hidden(record: &Record, clock_ms: u64, leases: &Leases) -> bool {
     record.is_due(clock_ms) || record.lease != 0 && !leases.holds(record)
 }
 
-/// A copy of `value`. It takes the memory of the value that it replaces when no reader holds that
-/// one and the sizes are equal, which is the common case. A new allocation with every write would
-/// scatter the values over the memory.
-fn written_over(replaced: Bytes, value: &[u8]) -> Bytes {
-    match replaced.try_into_mut() {
-        Ok(mut own) if own.len() == value.len() => {
-            own.copy_from_slice(value);
-            own.freeze()
-        }
-        _ => Bytes::copy_from_slice(value),
-    }
-}
-
 /// Faults of the memory and of the program, for tests.
 #[cfg(any(test, feature = "testing"))]
 impl Records {
     /// Changes one bit of a stored record and leaves its hashes as they are, as a fault of the
     /// memory does. Returns the record that takes its place; `None` when there is none.
-    pub fn flip_bit(&mut self, seed: u64) -> Option<Arc<Record>> {
+    pub fn flip_bit(&mut self, seed: u64) -> Option<Record> {
         let key = self.key_at(seed)?;
         let stored = self.by_key.get_mut(&key)?;
-        let record = Arc::make_mut(stored);
-        let mut value = record.value.to_vec();
-        let place = (seed >> 16) as usize % (value.len() + 1);
-        match value.get_mut(place) {
-            Some(byte) => *byte ^= 1 << (seed >> 8 & 7),
-            None => record.mod_revision ^= 1 << (seed >> 8 & 31),
-        }
-        record.value = value.into();
-        Some(Arc::clone(stored))
+        *stored = stored.with(|head, value| {
+            let place = (seed >> 16) as usize % (value.len() + 1);
+            match value.get_mut(place) {
+                Some(byte) => *byte ^= 1 << (seed >> 8 & 7),
+                None => head.mod_revision ^= 1 << (seed >> 8 & 31),
+            }
+        });
+        Some(stored.clone())
     }
 
     /// Changes a stored record with its hash and the digest, as an entry that is applied wrongly
     /// does. Returns the record that takes its place; `None` when there is none that is seen.
-    pub fn diverge(&mut self, seed: u64) -> Option<Arc<Record>> {
+    pub fn diverge(&mut self, seed: u64) -> Option<Record> {
         let key = self.key_at(seed)?;
         let record = self.by_key.get(&key).cloned()?;
-        let Record { create_revision, mod_revision, version, lease, deadline_ms, change, .. } =
-            *record;
-        let value = &[&record.value[..], b"!"].concat();
-        let new =
-            NewRecord { value, create_revision, mod_revision, version, lease, deadline_ms, change };
+        let value = &[record.value(), b"!"].concat();
+        let new = NewRecord {
+            value,
+            create_revision: record.create_revision,
+            mod_revision: record.mod_revision,
+            version: record.version,
+            lease: record.lease,
+            deadline_ms: record.deadline_ms,
+            change: record.change,
+        };
         let Ok(Replacing::Done(_)) = self.replace(&key, |_| new) else { return None };
         self.by_key.get(&key).cloned()
     }

@@ -211,9 +211,7 @@ impl<'a> Recall<'a> {
                 OperationOutcome::Put { previous: None }
             }
             (RememberedOperation::Put { next }, Some(Put(put))) => match read(*next) {
-                Some(reads) => {
-                    OperationOutcome::Put { previous: reads.get(&put.key)?.map(Arc::clone) }
-                }
+                Some(reads) => OperationOutcome::Put { previous: reads.get(&put.key)?.cloned() },
                 None => lost,
             },
             (RememberedOperation::Put { .. }, _) => OperationOutcome::Put { previous: None },
@@ -223,7 +221,7 @@ impl<'a> Recall<'a> {
             ) => match read(*next) {
                 Some(reads) => {
                     let found = reads.range(keys).map(|found| {
-                        found.map(|(key, record)| (Bytes::copy_from_slice(key), Arc::clone(record)))
+                        found.map(|(key, record)| (Bytes::copy_from_slice(key), record.clone()))
                     });
                     let previous = found.collect::<Result<_, _>>()?;
                     OperationOutcome::Delete { deleted: *deleted, previous }

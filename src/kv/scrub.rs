@@ -156,7 +156,7 @@ impl Store {
             {
                 return Err(Corruption::unreachable(key));
             }
-            let bytes = weight_bytes(key, &record.value);
+            let bytes = weight_bytes(key, record.value());
             found.keys += 1;
             found.bytes += bytes;
             found.digest = found.digest.wrapping_add(hash);
@@ -206,7 +206,7 @@ impl Store {
                     end.keys.range::<_, [u8]>((self::after(start.as_ref()), Bound::Unbounded))
                 {
                     record.verify(key)?;
-                    if !budget.take(weight_bytes(key, &record.value)) {
+                    if !budget.take(weight_bytes(key, record.value())) {
                         return Ok(Some(Place::Changes(number, Some(key.clone()))));
                     }
                 }

@@ -9,7 +9,8 @@ use super::expiry::Step;
 use super::history::History;
 use super::leases::Leases;
 use super::once::{CLIENTS_MAX, ClientState, OnceTable};
-use super::records::{NewRecord, Records};
+use super::record::NewRecord;
+use super::records::Records;
 use crate::commands::HistoryLimits;
 use crate::types::{Entry, Format, FormatInForce, LogIndex, Payload};
 

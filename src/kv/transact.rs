@@ -6,8 +6,6 @@
 //! one, or that a limit holds for, can be taken back: the keys and the history before it are kept
 //! until it is through, which costs a copy of the nodes that it changes.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::corruption::Corruption;
@@ -205,17 +203,14 @@ fn execute_operation(
 }
 
 /// Writes a key. Returns the record that it replaced, if it is wanted.
-fn put(edit: &mut Edit<'_>, put: &Put) -> Result<Option<Arc<Record>>, Corruption> {
+fn put(edit: &mut Edit<'_>, put: &Put) -> Result<Option<Record>, Corruption> {
     let keeps = put.value.is_none() || put.lease.is_none();
-    let previous = if keeps || put.wants_previous {
-        edit.records().get(&put.key)?.map(Arc::clone)
-    } else {
-        None
-    };
-    let kept = previous.as_ref().map(|record| (record.value.clone(), record.lease));
-    let (kept_value, kept_lease) = kept.unwrap_or_default();
-    let value = put.value.as_ref().unwrap_or(&kept_value);
-    let lease = put.lease.unwrap_or(kept_lease);
+    let previous =
+        if keeps || put.wants_previous { edit.records().get(&put.key)?.cloned() } else { None };
+    let kept = previous.clone();
+    let kept_value = || kept.as_ref().map_or(&b""[..], Record::value);
+    let value = put.value.as_deref().unwrap_or_else(kept_value);
+    let lease = put.lease.unwrap_or_else(|| kept.as_ref().map_or(0, |record| record.lease));
     let deadline_ms = edit.deadline_ms(put.exptime);
     // A record that nobody has asked for is not held, so that it can be written over.
     let previous = previous.filter(|_| put.wants_previous);
@@ -224,7 +219,7 @@ fn put(edit: &mut Edit<'_>, put: &Put) -> Result<Option<Arc<Record>>, Corruption
 }
 
 /// The number of keys that were removed, and their records if they are wanted.
-type Deleted = (u64, Vec<(Bytes, Arc<Record>)>);
+type Deleted = (u64, Vec<(Bytes, Record)>);
 
 /// Removes the keys of a range.
 fn delete(
@@ -237,7 +232,7 @@ fn delete(
     }
     let found: Vec<_> = Reads::now(edit.records())
         .range(keys)
-        .map(|found| found.map(|(key, record)| (key.clone(), Arc::clone(record))))
+        .map(|found| found.map(|(key, record)| (key.clone(), record.clone())))
         .collect::<Result<_, _>>()?;
     let deleted = found.len() as u64;
     let mut previous = Vec::new();
@@ -274,7 +269,7 @@ fn failed(reads: &Reads<'_>, compare: &Compare) -> Result<Option<FailedCompare>,
         })
     };
     if let Some(key) = compare.keys.as_key() {
-        return Ok(fails(key, reads.get(key)?.map(|record| &**record)));
+        return Ok(fails(key, reads.get(key)?));
     }
     for found in reads.range(&compare.keys) {
         let (key, record) = found?;
@@ -296,7 +291,7 @@ impl Compare {
             CompareTarget::ModRevision(revision) => number(|r| r.mod_revision).cmp(revision),
             CompareTarget::Lease(lease) => number(|r| r.lease).cmp(lease),
             CompareTarget::Value(value) => match record {
-                Some(record) => record.value.cmp(value),
+                Some(record) => record.value().cmp(value),
                 None => return false,
             },
         };

@@ -2,8 +2,6 @@
 
 mod check;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 pub use self::check::{
@@ -15,7 +13,7 @@ use super::record::Record;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RangeAnswer {
     /// The records found, with their keys, in byte order of the keys.
-    pub records: Vec<(Bytes, Arc<Record>)>,
+    pub records: Vec<(Bytes, Record)>,
     /// The number of keys in the range, those beyond the limit included.
     pub count: u64,
 }
@@ -49,14 +47,14 @@ pub enum OperationOutcome {
     /// The key was written.
     Put {
         /// The record that was replaced, if it was asked for and was there.
-        previous: Option<Arc<Record>>,
+        previous: Option<Record>,
     },
     /// This number of keys was removed.
     Delete {
         /// The number.
         deleted: u64,
         /// The records that were removed, with their keys, if they were asked for.
-        previous: Vec<(Bytes, Arc<Record>)>,
+        previous: Vec<(Bytes, Record)>,
     },
     /// The answer to a read.
     Read(RangeAnswer),

@@ -7,7 +7,6 @@
 //! history has it. So each event is verified when it is read (docs/adr/0025).
 
 use std::ops::Bound;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -72,9 +71,9 @@ pub struct ChangeEvent {
     /// The key.
     pub key: Bytes,
     /// The record that was written; `None` when the key was removed.
-    pub record: Option<Arc<Record>>,
+    pub record: Option<Record>,
     /// The record that was there before, if it is wanted and there was one.
-    pub previous: Option<Arc<Record>>,
+    pub previous: Option<Record>,
     /// The store's clock at the change, in milliseconds.
     pub at_ms: u64,
 }
@@ -259,7 +258,7 @@ impl HistoryView {
 fn keys_after<'a>(
     end: &'a LeaseEnd,
     after: Option<&KeyBytes>,
-) -> impl Iterator<Item = (&'a KeyBytes, &'a Arc<Record>)> + use<'a> {
+) -> impl Iterator<Item = (&'a KeyBytes, &'a Record)> + use<'a> {
     let start = after.map_or(Bound::Unbounded, |after| Bound::Excluded(&after[..]));
     end.keys.range::<_, [u8]>((start, Bound::Unbounded))
 }
@@ -279,8 +278,8 @@ struct Reader<'a> {
 struct Changed<'a> {
     key: &'a KeyBytes,
     kind: ChangeKind,
-    record: Option<&'a Arc<Record>>,
-    previous: Option<&'a Arc<Record>>,
+    record: Option<&'a Record>,
+    previous: Option<&'a Record>,
 }
 
 impl Changed<'_> {
@@ -337,7 +336,7 @@ impl Reader<'_> {
         change: &Change,
         kind: ChangeKind,
         key: &KeyBytes,
-        previous: &Arc<Record>,
+        previous: &Record,
     ) -> Result<bool, Corruption> {
         self.take_key(change, &Changed { key, kind, record: None, previous: Some(previous) })
     }
@@ -349,7 +348,8 @@ impl Reader<'_> {
         if self.filter.wants(changed.kind) && self.filter.keys.contains(changed.key) {
             let previous = changed.previous.filter(|_| self.filter.wants_previous);
             let values = [changed.record, previous].into_iter().flatten();
-            let bytes = changed.key.len() + values.map(|record| record.value.len()).sum::<usize>();
+            let bytes =
+                changed.key.len() + values.map(|record| record.value().len()).sum::<usize>();
             if !self.events.is_empty() && self.bytes + bytes > self.budget.bytes {
                 return Ok(false);
             }

@@ -1,8 +1,6 @@
 //! The replies to the answers of the store. The store answers in its own words, which do not repeat
 //! what it was asked, so a reply depends on the question as well.
 
-use bytes::Bytes;
-
 use super::error_reply::ErrorReply;
 use super::queue::Queued;
 use super::reply::Reply;
@@ -109,7 +107,7 @@ fn part(operation: &OperationOutcome, wants_meta: bool, of: &TransactionOutcome)
         OperationOutcome::Read(answer) => match answer.records.first() {
             None => Reply::Error(ErrorReply::NotFound),
             Some((_, record)) if wants_meta => Reply::Meta(item(record, of.clock_ms)),
-            Some((_, record)) => Reply::Value(Bytes::clone(&record.value)),
+            Some((_, record)) => Reply::Value(record.value_bytes()),
         },
         OperationOutcome::Compacted { revision } => {
             Reply::Error(ErrorReply::Compacted { revision: *revision })
@@ -120,7 +118,7 @@ fn part(operation: &OperationOutcome, wants_meta: bool, of: &TransactionOutcome)
 
 fn item(record: &Record, clock_ms: u64) -> Item {
     Item {
-        value: record.value.clone(),
+        value: record.value_bytes(),
         version: record.mod_revision,
         exptime: record.seconds_left(clock_ms),
     }

@@ -284,14 +284,14 @@ impl From<ChangeEvent> for WatchPart {
         let ChangeEvent { revision, kind, key, record, previous, at_ms } = event;
         let kind = match (kind, record) {
             (ChangeKind::Put, Some(record)) => {
-                WatchKind::Set { exptime: record.seconds_left(at_ms), value: record.value.clone() }
+                WatchKind::Set { exptime: record.seconds_left(at_ms), value: record.value_bytes() }
             }
             (ChangeKind::Expire, _) => WatchKind::Expired,
             (ChangeKind::Put | ChangeKind::Delete, _) => WatchKind::Deleted,
         };
         let previous = previous.map(|record| WatchPrevious {
             revision: record.mod_revision,
-            value: record.value.clone(),
+            value: record.value_bytes(),
         });
         WatchPart::Event(WatchEvent { key, revision, kind, previous })
     }

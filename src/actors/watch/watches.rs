@@ -463,7 +463,7 @@ fn budget(free_bytes: u64, watches: usize) -> WatchBudget {
 
 fn event_bytes(event: &ChangeEvent) -> usize {
     let values = [&event.record, &event.previous].into_iter().flatten();
-    event.key.len() + values.map(|record| record.value.len()).sum::<usize>()
+    event.key.len() + values.map(|record| record.value().len()).sum::<usize>()
 }
 
 /// Prints what was read from a place on. Returns the place after it, too.

@@ -30,7 +30,7 @@ pub(super) async fn list(api: &Api, query: &Parameters) -> Result<Value, ApiErro
         let mut item = numbers(record, clock_ms);
         item["key"] = base64(key).into();
         item["create_revision"] = record.create_revision.into();
-        item["value"] = beginning(&record.value, PREVIEW_BYTES);
+        item["value"] = beginning(record.value(), PREVIEW_BYTES);
         item
     });
     let keys: Vec<Value> = keys.collect();
@@ -75,8 +75,8 @@ pub(super) fn of_key(key: &Bytes, found: &Page) -> Value {
     answer["key"] = base64(key).into();
     answer["found"] = true.into();
     answer["create_revision"] = record.create_revision.into();
-    answer["value"] = beginning(&record.value, VALUE_BYTES_MAX);
-    answer["truncated"] = (record.value.len() > VALUE_BYTES_MAX).into();
+    answer["value"] = beginning(record.value(), VALUE_BYTES_MAX);
+    answer["truncated"] = (record.value().len() > VALUE_BYTES_MAX).into();
     answer
 }
 
@@ -88,7 +88,7 @@ fn of_version(version: &Version, clock_ms: u64) -> Value {
     answer["kind"] = kind_name(version.kind).into();
     answer["mod_revision"] = version.revision.into();
     let record = version.record.as_ref();
-    answer["value"] = record.map_or(Value::Null, |record| beginning(&record.value, PREVIEW_BYTES));
+    answer["value"] = record.map_or(Value::Null, |record| beginning(record.value(), PREVIEW_BYTES));
     answer
 }
 
@@ -107,7 +107,7 @@ pub(super) fn numbers(record: &Record, clock_ms: u64) -> Value {
     let lease = (record.lease != 0).then(|| record.lease.to_string());
     json!({
         "mod_revision": record.mod_revision, "version": record.version, "lease": lease,
-        "expires_s": record.seconds_left(clock_ms), "value_bytes": record.value.len(),
+        "expires_s": record.seconds_left(clock_ms), "value_bytes": record.value().len(),
     })
 }
 

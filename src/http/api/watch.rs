@@ -179,8 +179,8 @@ fn of_change(change: &ChangeEvent) -> Value {
         Some(record) => {
             let mut answer = numbers(record, change.at_ms);
             answer["create_revision"] = record.create_revision.into();
-            answer["value"] = beginning(&record.value, VALUE_BYTES);
-            answer["truncated"] = (record.value.len() > VALUE_BYTES).into();
+            answer["value"] = beginning(record.value(), VALUE_BYTES);
+            answer["truncated"] = (record.value().len() > VALUE_BYTES).into();
             answer
         }
         None => json!({

@@ -1,12 +1,10 @@
 use super::*;
 use crate::kv::change::Action;
 use crate::kv::key_bytes::KeyBytes;
-use crate::kv::record::Record;
-use crate::kv::records::{NewRecord, Records};
+use crate::kv::record::{NewRecord, Record};
 
 /// A record with this value, as a store without a history writes it.
-fn record(key: &[u8], value: &str) -> Arc<Record> {
-    let mut records = Records::default();
+fn record(key: &[u8], value: &str) -> Record {
     let new = NewRecord {
         value: value.as_bytes(),
         create_revision: 1,
@@ -16,7 +14,7 @@ fn record(key: &[u8], value: &str) -> Arc<Record> {
         deadline_ms: None,
         change: 1,
     };
-    records.insert(key, new).expect("a change has a number").record
+    new.record(key)
 }
 
 /// A change that is told from others by its revision.
@@ -87,35 +85,30 @@ fn clones_that_go_on_with_other_changes_do_not_see_each_other() {
     assert_eq!(revisions(&other)[19..], [20, 200, 201]);
 }
 
-fn previous_of(change: &Change) -> &Arc<Record> {
+fn previous_of(change: &Change) -> &Record {
     let Action::Delete { previous, .. } = &change.action else { panic!("{change:?}") };
     previous
 }
 
-/// True when the changes hold this record.
-fn is_held(record: &Arc<Record>) -> bool {
-    Arc::strong_count(record) > 1
-}
-
 #[test]
 fn a_forgotten_change_is_freed_at_once_unless_a_clone_has_it() {
-    let records: Vec<Arc<Record>> = (0..40).map(|_| record(b"k", "v")).collect();
+    let records: Vec<Record> = (0..40).map(|_| record(b"k", "v")).collect();
     let mut changes = Changes::default();
     for previous in &records {
-        let (key, previous) = (KeyBytes::from(&b"k"[..]), Arc::clone(previous));
+        let (key, previous) = (KeyBytes::from(&b"k"[..]), previous.clone());
         changes.push(Change { revision: 1, at_ms: 0, action: Action::Delete { key, previous } });
     }
     for forgotten in 1..=20 {
         changes.pop_oldest();
-        let held = records.iter().filter(|record| is_held(record)).count();
+        let held = records.iter().filter(|record| record.is_shared()).count();
         assert_eq!(held, records.len() - forgotten);
     }
     let clone = changes.clone();
     changes.pop_oldest();
-    assert!(is_held(&records[20]), "the clone has it");
-    assert!(Arc::ptr_eq(previous_of(clone.oldest().unwrap()), &records[20]));
+    assert!(records[20].is_shared(), "the clone has it");
+    assert!(previous_of(clone.oldest().unwrap()).is(&records[20]));
     drop(clone);
     // The rest of its segment goes one by one again, and the segment takes it along.
     (0..12).for_each(|_| changes.pop_oldest());
-    assert!(!is_held(&records[20]) && is_held(&records[33]));
+    assert!(!records[20].is_shared() && records[33].is_shared());
 }

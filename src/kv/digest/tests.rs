@@ -2,18 +2,8 @@ use super::*;
 use crate::kv::record::Record;
 
 /// A record that is the first of its key.
-fn first(value: &'static [u8], revision: u64, deadline_ms: Option<u64>) -> Record {
-    Record {
-        value: value.into(),
-        create_revision: revision,
-        mod_revision: revision,
-        version: 1,
-        lease: 0,
-        deadline_ms,
-        change: 0,
-        head: 0,
-        hash: 0,
-    }
+fn first(value: &[u8], revision: u64, deadline_ms: Option<u64>) -> Record {
+    Record::for_tests(b"", value, revision, deadline_ms)
 }
 
 fn key_record(key: &[u8], record: &Record) -> u64 {
@@ -27,11 +17,13 @@ fn every_part_of_a_key_record_changes_its_hash() {
     assert_ne!(hash, key_record(b"ab", &first(b"d", 1, None)));
     assert_ne!(hash, key_record(b"ab", &first(b"c", 2, None)));
     assert_ne!(hash, key_record(b"ab", &first(b"c", 1, Some(1))));
-    let second = Record { version: 2, ..first(b"c", 1, None) };
+    let second = first(b"c", 1, None).with(|head, _| head.version = 2);
+    let third = second.with(|head, _| head.version = 3);
     assert_ne!(hash, key_record(b"ab", &second));
-    assert_ne!(key_record(b"ab", &second), key_record(b"ab", &Record { version: 3, ..second }));
-    assert_ne!(hash, key_record(b"ab", &Record { lease: 2, ..first(b"c", 1, None) }));
-    let older = Record { create_revision: 1, ..first(b"c", 2, None) };
+    assert_ne!(key_record(b"ab", &second), key_record(b"ab", &third));
+    let leased = first(b"c", 1, None).with(|head, _| head.lease = 2);
+    assert_ne!(hash, key_record(b"ab", &leased));
+    let older = first(b"c", 2, None).with(|head, _| head.create_revision = 1);
     assert_ne!(key_record(b"ab", &older), key_record(b"ab", &first(b"c", 2, None)));
 }
 

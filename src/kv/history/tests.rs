@@ -15,7 +15,7 @@ use crate::testing::store_model::{Log, any_history, delete, in_format_4, noop, s
 use crate::types::Entry;
 
 /// All keys as a read at a revision sees them; 0 for now.
-fn all(store: &Store, at: u64) -> Result<BTreeMap<Bytes, Arc<Record>>, Answer> {
+fn all(store: &Store, at: u64) -> Result<BTreeMap<Bytes, Record>, Answer> {
     let keys = KeyRange::all();
     let query = Query::Range(RangeQuery { keys, limit: 0, at, is_count_only: false });
     match store.query(&query, 0).expect("the store is sound") {
@@ -115,7 +115,7 @@ proptest! {
             let previous = event.previous.as_ref();
             let before = match (&event.record, event.kind) {
                 (Some(record), ChangeKind::Put) => {
-                    keys.insert(event.key.clone(), Arc::clone(record))
+                    keys.insert(event.key.clone(), record.clone())
                 }
                 (None, ChangeKind::Delete | ChangeKind::Expire) => keys.remove(&event.key),
                 _ => panic!("{event:?}"),
@@ -251,7 +251,7 @@ fn without_revisions_to_keep_nothing_is_kept() {
     let history = log.store.history();
     assert_eq!((history.changes().len(), history.bytes(), history.gone_len()), (0, 0, 0));
     assert_eq!((history.revision(), history.compacted(), history.kept_from()), (14, 14, 15));
-    assert!(Arc::strong_count(log.store.records().get(b"k2").unwrap().unwrap()) == 1);
+    assert!(!log.store.records().get(b"k2").unwrap().unwrap().is_shared());
     let next = log.store.history_view();
     let budget = WatchBudget { bytes: 1000, keys: 1000 };
     let filter = WatchFilter::all(KeyRange::all());
@@ -291,8 +291,8 @@ fn end_lease(log: &mut Log, keys: &[&str]) -> u64 {
         hash: 0,
     };
     for key in keys {
-        let record = Arc::clone(store.records().stored(key.as_bytes()).unwrap());
-        end.total.add(weight_bytes(key.as_bytes(), &record.value));
+        let record = store.records().stored(key.as_bytes()).unwrap().clone();
+        end.total.add(weight_bytes(key.as_bytes(), record.value()));
         end.hash = end.hash.wrapping_add(record.hash);
         end.keys.insert(KeyBytes::from(key.as_bytes()), record);
     }

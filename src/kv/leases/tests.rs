@@ -14,7 +14,7 @@ impl Leases {
     /// that are stored.
     pub(in crate::kv) fn rebuilt(
         &self,
-        stored: impl Iterator<Item = (KeyBytes, Arc<Record>, u64)>,
+        stored: impl Iterator<Item = (KeyBytes, Record, u64)>,
     ) -> Leases {
         let mut leases = Leases::default();
         leases.advance(self.clock_ms());

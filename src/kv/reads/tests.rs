@@ -92,7 +92,7 @@ fn a_moment_can_be_in_the_middle_of_a_revision_and_ends_with_its_changes() {
     let moment = history.moment_of(3, 4, log.store.clock_ms()).unwrap();
     let reads = Reads::at(log.store.records(), history, moment);
     assert_eq!(reads.get(b"a"), Ok(None));
-    assert_eq!(reads.get(b"b").unwrap().unwrap().value, "2");
+    assert_eq!(reads.get(b"b").unwrap().unwrap().value(), b"2");
     log.store.history_mut().compact(5).unwrap();
     let history = log.store.history();
     let compacted = Err(NotReadable::Compacted { revision: 5 });
@@ -105,9 +105,9 @@ fn a_moment_can_be_in_the_middle_of_a_revision_and_ends_with_its_changes() {
 fn a_record_of_the_past_that_has_changed_in_memory_is_not_answered() {
     let mut log = log();
     log.apply(&set("a", "4"));
-    let record = Arc::clone(log.store.records().stored(b"a").unwrap());
-    let changed = Record { value: Bytes::from("x"), ..(*record).clone() };
-    let newest = Newest { record: Some(&Arc::new(changed)), due_ms: u64::MAX, change: 1 };
+    let record = log.store.records().stored(b"a").unwrap().clone();
+    let changed = record.with(|_, value| *value = b"x".to_vec());
+    let newest = Newest { record: Some(&changed), due_ms: u64::MAX, change: 1 };
     let history = log.store.history();
     let moment = history.moment(6).unwrap();
     assert!(matches!(history.at(moment, b"a", newest), Err(Corruption::Key { .. })));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::kv::record::RecordHead;
 
 /// A record that is the first of its key.
 fn new(value: &[u8], mod_revision: u64, deadline_ms: Option<u64>) -> NewRecord<'_> {
@@ -18,15 +19,21 @@ fn put(records: &mut Records, key: &[u8], new: NewRecord<'_>) {
 
 impl Records {
     /// Changes a stored record, and nothing else.
-    pub(in crate::kv) fn change(&mut self, key: &[u8], change: impl FnOnce(&mut Record)) {
-        change(Arc::make_mut(self.by_key.get_mut(key).unwrap()));
+    pub(in crate::kv) fn change(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut RecordHead, &mut Vec<u8>),
+    ) {
+        let stored = self.by_key.get_mut(key).unwrap();
+        *stored = stored.with(change);
     }
 
     /// Checks that the leases are those that a snapshot would give back.
     pub(in crate::kv) fn check_leases(&self) {
-        let stored = self.by_key.iter().map(|(key, record)| {
-            (key.clone(), Arc::clone(record), weight_bytes(key, &record.value))
-        });
+        let stored = self
+            .by_key
+            .iter()
+            .map(|(key, record)| (key.clone(), record.clone(), weight_bytes(key, record.value())));
         assert_eq!(self.leases.rebuilt(stored), self.leases);
     }
 
@@ -45,7 +52,7 @@ impl Records {
     pub(in crate::kv) fn recomputed(&self) -> (u64, u64) {
         self.by_key.iter().fold((0, 0), |(bytes, sum), (key, record)| {
             let hash = record.computed_hash(key);
-            (bytes + weight_bytes(key, &record.value), sum.wrapping_add(hash))
+            (bytes + weight_bytes(key, record.value()), sum.wrapping_add(hash))
         })
     }
 }
@@ -56,7 +63,7 @@ fn a_reader_keeps_its_value_while_the_key_is_overwritten() {
     let mut read = Vec::new();
     for (version, value) in ["first", "other", "third, and longer", "", "last"].iter().enumerate() {
         put(&mut records, b"k", new(value.as_bytes(), version as u64, Some(1000)));
-        read.push(records.get(b"k").unwrap().unwrap().value.clone());
+        read.push(records.get(b"k").unwrap().unwrap().value_bytes());
     }
     assert_eq!(read, ["first", "other", "third, and longer", "", "last"]);
 }
@@ -65,10 +72,10 @@ fn a_reader_keeps_its_value_while_the_key_is_overwritten() {
 fn a_value_of_the_same_size_takes_the_memory_of_one_that_has_no_reader() {
     let mut records = Records::default();
     put(&mut records, b"k", new(b"first", 1, None));
-    let place = records.get(b"k").unwrap().unwrap().value.as_ptr();
+    let place = records.get(b"k").unwrap().unwrap().value().as_ptr();
     put(&mut records, b"k", new(b"other", 2, None));
-    let stored = &records.get(b"k").unwrap().unwrap().value;
-    assert_eq!((stored.as_ptr(), &stored[..]), (place, &b"other"[..]));
+    let stored = records.get(b"k").unwrap().unwrap().value();
+    assert_eq!((stored.as_ptr(), stored), (place, &b"other"[..]));
 }
 
 #[test]

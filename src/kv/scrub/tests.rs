@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -149,8 +147,8 @@ fn a_watch_is_told_of_no_key_or_number_that_has_changed() {
     for revision in [2, 3] {
         let mut log = Log::with_history();
         log.apply(&set_for("k", "value", 1));
-        log.store.records_mut().change(b"k", |record| record.version = 7);
-        let changed = Arc::clone(log.store.records_mut().stored(b"k").unwrap());
+        log.store.records_mut().change(b"k", |head, _| head.version = 7);
+        let changed = log.store.records_mut().stored(b"k").unwrap().clone();
         log.store.history_mut().write_again(&changed);
         log.pass(2_000);
         let view = log.store.history_view();
@@ -163,7 +161,7 @@ fn a_watch_is_told_of_no_key_or_number_that_has_changed() {
 #[test]
 fn a_changed_deadline_hides_no_key() {
     let mut store = store(1);
-    store.records_mut().change(b"key0001", |record| record.deadline_ms = Some(0));
+    store.records_mut().change(b"key0001", |head, _| head.deadline_ms = Some(0));
     assert_eq!(get(&store, "key0001"), Err(key_corruption("key0001", 1)));
     assert_eq!(scan(&store), Err(key_corruption("key0001", 1)));
 }
@@ -274,7 +272,7 @@ fn a_key_that_its_lease_has_lost_is_found() {
         log.apply(&Command { once: None, store_bytes_max: 0, operation });
     }
     assert_eq!(walk(&log.store, 1), Ok(()));
-    let record = Arc::clone(log.store.records().stored(&key).unwrap());
+    let record = log.store.records().stored(&key).unwrap().clone();
     let leases = log.store.records_mut().leases_mut();
     leases.detach(&KeyBytes::from(&key[..]), &record, weight_bytes(&key, &key));
     assert_eq!(walk(&log.store, 1), Err(Corruption::unreachable(&key)));

@@ -89,7 +89,7 @@ impl SnapshotBlocks {
         for (name, record) in self.store.records().stored_from(after(last)) {
             record.verify(name)?;
             self.of_keys.add(record.change);
-            let (key, value) = (&name[..], &record.value[..]);
+            let (key, value) = (&name[..], record.value());
             let (version, deadline_ms) = (record.mod_revision, record.deadline_ms);
             last_added = Some(name.clone());
             let is_full = if counts_revisions {

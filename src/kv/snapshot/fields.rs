@@ -184,7 +184,7 @@ pub(super) struct GoneFields<'a> {
 impl<'a> RecordFields<'a> {
     pub fn of(record: &'a Record) -> RecordFields<'a> {
         RecordFields {
-            value: &record.value,
+            value: record.value(),
             create_revision: record.create_revision,
             mod_revision: record.mod_revision,
             version: record.version,

@@ -19,8 +19,8 @@ use crate::kv::corruption::Corruption;
 use crate::kv::expiry::Total;
 use crate::kv::history::{History, HistoryNumbers};
 use crate::kv::key_bytes::KeyBytes;
-use crate::kv::record::Record;
-use crate::kv::records::{NewRecord, Records};
+use crate::kv::record::{NewRecord, Record};
+use crate::kv::records::Records;
 use crate::kv::store::Store;
 use crate::kv::weight::weight_bytes;
 
@@ -123,7 +123,7 @@ impl ChangePlace {
 fn keys_after<'a>(
     end: &'a LeaseEnd,
     after: Option<&KeyBytes>,
-) -> impl Iterator<Item = (&'a KeyBytes, &'a Arc<Record>)> + use<'a> {
+) -> impl Iterator<Item = (&'a KeyBytes, &'a Record)> + use<'a> {
     let start = after.map_or(Bound::Unbounded, |after| Bound::Excluded(&after[..]));
     end.keys.range::<_, [u8]>((start, Bound::Unbounded))
 }
@@ -306,12 +306,7 @@ impl HistoryLoader {
     }
 
     /// The record that the change with this number wrote.
-    fn written(
-        &self,
-        records: &Records,
-        fields: &ChangeFields<'_>,
-        number: u64,
-    ) -> Loaded<Arc<Record>> {
+    fn written(&self, records: &Records, fields: &ChangeFields<'_>, number: u64) -> Loaded<Record> {
         if let Some(record) = &fields.record {
             return Ok(new_record(fields.key, record));
         }
@@ -320,7 +315,7 @@ impl HistoryLoader {
     }
 
     /// The record that was there before a change.
-    fn previous(&self, fields: &ChangeFields<'_>) -> Loaded<Option<Arc<Record>>> {
+    fn previous(&self, fields: &ChangeFields<'_>) -> Loaded<Option<Record>> {
         if let Some(record) = &fields.previous {
             return Ok(Some(new_record(fields.key, record)));
         }
@@ -329,13 +324,13 @@ impl HistoryLoader {
         }
         match self.history.changes().get(fields.written_by).map(|change| &change.action) {
             Some(Action::Put { key, record, .. }) if key[..] == *fields.key => {
-                Ok(Some(Arc::clone(record)))
+                Ok(Some(record.clone()))
             }
             _ => Err(SnapshotError::Impossible("a change replaced a record that is not there")),
         }
     }
 
-    fn removed(&self, fields: &ChangeFields<'_>) -> Loaded<Arc<Record>> {
+    fn removed(&self, fields: &ChangeFields<'_>) -> Loaded<Record> {
         let previous = self.previous(fields)?;
         previous.ok_or(SnapshotError::Impossible("a change removed a key that was not there"))
     }
@@ -367,7 +362,7 @@ impl HistoryLoader {
         }
         check_unused(fields)?;
         let record = self.removed(fields)?;
-        end.total.add(weight_bytes(fields.key, &record.value));
+        end.total.add(weight_bytes(fields.key, record.value()));
         end.hash = end.hash.wrapping_add(record.hash);
         end.keys.insert(KeyBytes::from(fields.key), record);
         unfinished.missing -= 1;
@@ -423,9 +418,8 @@ fn check_unused(fields: &ChangeFields<'_>) -> Loaded<()> {
     Err(SnapshotError::Impossible("a change has a field that it does not use"))
 }
 
-fn new_record(key: &[u8], fields: &RecordFields<'_>) -> Arc<Record> {
-    let value = bytes::Bytes::copy_from_slice(fields.value);
-    Arc::new(fields.new_record().record(key, value))
+fn new_record(key: &[u8], fields: &RecordFields<'_>) -> Record {
+    fields.new_record().record(key)
 }
 
 impl<'a> RecordFields<'a> {

@@ -70,14 +70,6 @@ fn a_missing_a_repeated_and_a_misplaced_block_are_noticed() {
 }
 
 #[test]
-fn a_loaded_value_does_not_keep_its_block_alive() {
-    let store = load(some_blocks()).unwrap();
-    let value = &store.records().get(b"key01").unwrap().unwrap().value;
-    assert_eq!(value.len(), 5);
-    assert!(value.is_unique());
-}
-
-#[test]
 fn the_bytes_are_the_same_in_every_version_of_the_program() {
     let store = store_of(&[entry(1, 5, &set("k", "v")), entry(2, 7, &set("l", "").once("c", 3))]);
     let blocks = blocks_of(&store);
@@ -150,12 +142,12 @@ fn a_loaded_history_shares_the_records_as_the_original_does() {
     for (_, change) in loaded.history().changes().from(0) {
         let Action::Put { key, record, previous, .. } = &change.action else { continue };
         if let Some(stored) = loaded.records().stored(key) {
-            of_keys += u32::from(std::sync::Arc::ptr_eq(stored, record));
+            of_keys += u32::from(stored.is(record));
         }
         let Some(previous) = previous else { continue };
         match loaded.history().changes().get(previous.change).map(|change| &change.action) {
             Some(Action::Put { record, .. }) => {
-                assert!(std::sync::Arc::ptr_eq(record, previous));
+                assert!(record.is(previous));
                 of_changes += 1;
             }
             other => assert_eq!(other, None, "a record that is older than the changes"),

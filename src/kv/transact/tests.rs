@@ -67,7 +67,7 @@ impl Log {
 fn values(outcome: &OperationOutcome) -> Vec<&[u8]> {
     match outcome {
         OperationOutcome::Read(answer) => {
-            answer.records.iter().map(|(_, record)| &record.value[..]).collect()
+            answer.records.iter().map(|(_, record)| record.value()).collect()
         }
         other => panic!("{other:?}"),
     }
@@ -76,7 +76,7 @@ fn values(outcome: &OperationOutcome) -> Vec<&[u8]> {
 /// The value of the record that a put has replaced.
 fn previous(outcome: &OperationOutcome) -> Option<&[u8]> {
     match outcome {
-        OperationOutcome::Put { previous } => previous.as_ref().map(|record| &record.value[..]),
+        OperationOutcome::Put { previous } => previous.as_ref().map(|record| record.value()),
         other => panic!("{other:?}"),
     }
 }
@@ -186,7 +186,7 @@ fn a_delete_of_a_range_removes_all_its_keys_and_no_other() {
     let OperationOutcome::Delete { deleted: 3, previous } = &outcome.operations[0] else {
         panic!("{outcome:?}");
     };
-    let previous: Vec<_> = previous.iter().map(|(key, record)| (key, &record.value)).collect();
+    let previous: Vec<_> = previous.iter().map(|(key, record)| (key, record.value())).collect();
     assert!(previous.iter().all(|(key, value)| key == value), "{previous:?}");
     assert_eq!(previous.len(), 3);
     assert_eq!((log.store.keys(), log.value("q").unwrap()), (1, Bytes::from("q")));
@@ -220,7 +220,7 @@ fn a_put_keeps_the_value_or_the_lease_of_a_key_that_is_there_only() {
     };
     log.transact(then(keeping("a")));
     let record = log.store.records().get(b"a").unwrap().unwrap();
-    assert_eq!((&record.value[..], record.version), (&b"1"[..], 2));
+    assert_eq!((record.value(), record.version), (&b"1"[..], 2));
     assert_eq!(record.deadline_ms, None, "its time is that of the put");
     let store = log.store.clone();
     assert_eq!(log.apply(&command(then(keeping("b")))), Outcome::NoKey);

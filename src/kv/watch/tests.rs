@@ -10,8 +10,8 @@ fn shown(event: &ChangeEvent) -> String {
         ChangeKind::Delete => "-",
         ChangeKind::Expire => "x",
     };
-    let value = |record: &Option<Arc<Record>>| match record {
-        Some(record) => String::from_utf8(record.value.to_vec()).unwrap(),
+    let value = |record: &Option<Record>| match record {
+        Some(record) => String::from_utf8(record.value().to_vec()).unwrap(),
         None => String::new(),
     };
     let key = event.key.escape_ascii();

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::kv::RangeAnswer;
 
@@ -10,13 +12,13 @@ fn outcome(operations: Vec<OperationOutcome>) -> Arc<TransactionOutcome> {
 }
 
 fn read(record: Option<Record>) -> OperationOutcome {
-    let records = record.map(|record| (Bytes::from("k"), Arc::new(record)));
+    let records = record.map(|record| (Bytes::from("k"), record));
     let count = records.iter().count() as u64;
     OperationOutcome::Read(RangeAnswer { records: records.into_iter().collect(), count })
 }
 
 fn record(deadline_ms: Option<u64>) -> Record {
-    Record::for_tests(b"k", "value".into(), 7, deadline_ms)
+    Record::for_tests(b"k", b"value", 7, deadline_ms)
 }
 
 #[test]

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use super::*;
 use crate::kv::{ChangeEvent, ChangeKind, Record};
 
@@ -85,9 +83,7 @@ fn a_line_that_never_ends_is_refused() {
 
 #[test]
 fn a_change_of_the_store_becomes_an_event() {
-    let record = |revision, deadline_ms| {
-        Arc::new(Record::for_tests(b"k", "value".into(), revision, deadline_ms))
-    };
+    let record = |revision, deadline_ms| Record::for_tests(b"k", b"value", revision, deadline_ms);
     let change = |kind, record, previous| {
         let event =
             ChangeEvent { revision: 9, kind, key: "k".into(), record, previous, at_ms: 500 };

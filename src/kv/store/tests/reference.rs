@@ -2,11 +2,11 @@
 //! it keeps the whole state of every revision, and the whole outcome of every client.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use crate::kv::record::NewRecord;
 use crate::kv::weight::weight_bytes;
 use crate::kv::{
     Answer, CLIENT_SILENCE_MS, Command, Compare, CompareTarget, FailedCompare, KeyRange, Once,
@@ -106,7 +106,7 @@ impl Reference {
     }
 
     fn bytes(&self) -> u64 {
-        self.visible().iter().map(|(key, record)| weight_bytes(key, &record.value)).sum()
+        self.visible().iter().map(|(key, record)| weight_bytes(key, record.value())).sum()
     }
 
     fn execute_once(&mut self, command: &Command) -> Outcome {
@@ -224,19 +224,10 @@ impl Reference {
             None => (mod_revision, 1),
         };
         let deadline_ms = (exptime > 0).then_some(self.clock_ms + exptime * 1000);
-        let (value, change, head, hash) = (value.clone(), 0, 0, 0);
-        let record = Record {
-            value,
-            create_revision,
-            mod_revision,
-            version,
-            lease,
-            deadline_ms,
-            change,
-            head,
-            hash,
-        };
-        self.keys.insert(key.clone(), record);
+        let (value, change) = (&value[..], 0);
+        let new =
+            NewRecord { value, create_revision, mod_revision, version, lease, deadline_ms, change };
+        self.keys.insert(key.clone(), plain_record(&new.record(key)));
         self.has_changed = true;
     }
 
@@ -281,17 +272,17 @@ impl Reference {
             TransactionOperation::Put(put) => {
                 let previous = self.get(&put.key);
                 let old = previous.clone();
-                let value = put.value.clone().or(old.as_ref().map(|old| old.value.clone()));
+                let value = put.value.clone().or(old.as_ref().map(Record::value_bytes));
                 let lease = put.lease.or(old.map(|old| old.lease)).unwrap();
                 self.put(&put.key, &value.unwrap(), put.exptime, lease);
-                let previous = previous.filter(|_| put.wants_previous).map(Arc::new);
+                let previous = previous.filter(|_| put.wants_previous);
                 OperationOutcome::Put { previous }
             }
             TransactionOperation::Delete { keys, wants_previous } => {
                 let mut previous = Vec::new();
                 for key in self.visible().into_keys().filter(|key| keys.contains(key)) {
                     let record = self.remove(&key).unwrap();
-                    previous.push((key, Arc::new(record)));
+                    previous.push((key, record));
                 }
                 let deleted = previous.len() as u64;
                 if !wants_previous {
@@ -325,7 +316,7 @@ impl Reference {
         let holds = |record: Option<&Record>| {
             let order = match (&compare.target, record) {
                 (CompareTarget::Value(_), None) => return false,
-                (CompareTarget::Value(value), Some(record)) => record.value.cmp(value),
+                (CompareTarget::Value(value), Some(record)) => record.value().cmp(value),
                 (CompareTarget::Version(n), record) => record.map_or(0, |r| r.version).cmp(n),
                 (CompareTarget::CreateRevision(n), record) => {
                     record.map_or(0, |r| r.create_revision).cmp(n)
@@ -357,7 +348,7 @@ fn answer(keys: Keys, query: &RangeQuery) -> RangeAnswer {
         (false, limit) => limit as usize,
     };
     let records = found.into_iter().take(limit);
-    RangeAnswer { records: records.map(|(key, record)| (key, Arc::new(record))).collect(), count }
+    RangeAnswer { records: records.collect(), count }
 }
 
 /// The outcome as a retry with another command gets it.
@@ -376,13 +367,15 @@ fn without_reads(outcome: &Outcome) -> Outcome {
     }
 }
 
-/// The outcome without what only the store knows of a record: its change and its hash.
+/// The record without what only the store knows of it: its change and its hash.
+fn plain_record(record: &Record) -> Record {
+    record.with(|head, _| (head.change, head.head, head.hash) = (0, 0, 0))
+}
+
+/// The outcome without what only the store knows of a record.
 fn plain(outcome: Outcome) -> Outcome {
-    let plain = |record: &Arc<Record>| {
-        Arc::new(Record { change: 0, head: 0, hash: 0, ..(**record).clone() })
-    };
-    let all = |records: &[(Bytes, Arc<Record>)]| {
-        records.iter().map(|(key, record)| (key.clone(), plain(record))).collect()
+    let all = |records: &[(Bytes, Record)]| {
+        records.iter().map(|(key, record)| (key.clone(), plain_record(record))).collect()
     };
     match outcome {
         Outcome::Transaction(outcome) => mapped(&outcome, &|operation| match operation {
@@ -390,7 +383,7 @@ fn plain(outcome: Outcome) -> Outcome {
                 OperationOutcome::Read(RangeAnswer { records: all(records), count: *count })
             }
             OperationOutcome::Put { previous } => {
-                OperationOutcome::Put { previous: previous.as_ref().map(plain) }
+                OperationOutcome::Put { previous: previous.as_ref().map(plain_record) }
             }
             OperationOutcome::Delete { deleted, previous } => {
                 OperationOutcome::Delete { deleted: *deleted, previous: all(previous) }
@@ -573,8 +566,7 @@ fn keys_at(store: &Store, at: u64) -> Keys {
     let Ok(Answer::Range { answer, .. }) = store.query(&Query::Range(query), 0) else {
         panic!("a range is answered at {at}");
     };
-    let plain = |record: &Record| Record { change: 0, head: 0, hash: 0, ..record.clone() };
-    answer.records.into_iter().map(|(key, record)| (key, plain(&record))).collect()
+    answer.records.into_iter().map(|(key, record)| (key, plain_record(&record))).collect()
 }
 
 fn loaded(store: &Store) -> Store {

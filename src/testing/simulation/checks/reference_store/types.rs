@@ -134,11 +134,12 @@ impl Transacted {
         let part = |operation: &OperationOutcome| match operation {
             OperationOutcome::Put { .. } => Did::Put,
             OperationOutcome::Delete { deleted, .. } => Did::Delete(*deleted),
-            OperationOutcome::Read(answer) => {
-                Did::Read(answer.records.first().map(|(_, found)| {
-                    (found.mod_revision, Bytes::clone(&found.value), found.deadline_ms)
-                }))
-            }
+            OperationOutcome::Read(answer) => Did::Read(
+                answer
+                    .records
+                    .first()
+                    .map(|(_, found)| (found.mod_revision, found.value_bytes(), found.deadline_ms)),
+            ),
             // No client of the simulation sends nested ones.
             OperationOutcome::Compacted { .. } | OperationOutcome::Nested(_) => Did::Forgotten,
         };
