@@ -193,3 +193,6 @@ fn of_change(change: &ChangeEvent) -> Value {
     answer["mod_revision"] = change.revision.into();
     answer
 }
+
+#[cfg(test)]
+mod tests;
