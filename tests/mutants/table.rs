@@ -21,8 +21,8 @@ pub const LEFT_TO_TESTS: &[Mutant] = {
     use Mutant::*;
     &[
         B26, B41e, B41f, B50, B53, B54, B55c, B59, B60, B62c, B65b, C2, C5, C5b, C6, C7b, C8a, C8b,
-        C11, C12, C13, C15, C16, C17, C18, S2, S4, S5, S8, V1, V2, V6, V9, V10, V11, V13, V14, M5,
-        M6, M7, M8, W5, W7, W8,
+        C11, C12, C13, C15, C16, C17, C18, S2, S4, S5, S8, V1, V2, V6, V7b, V9, V10, V11, V13, V14,
+        M5, M6, M7, M8, W5, W7, W8,
     ]
 };
 
@@ -188,6 +188,7 @@ mutants! {
     V5: "a new server takes its own highest format for the one in force",
     V6: "an entry of a format that is not read is stored",
     V7: "a majority of blank servers is a new cluster, whatever the others have",
+    V7b: "a founder helps to begin the first term before its disk knows that it is one",
     V8: "a server that is told what its disk has lost does not listen",
     V9: "a word about an earlier run is judged by the present state",
     V10: "a directory of a later format is opened",
