@@ -94,7 +94,15 @@ start_variant() {
 }
 use_variant() { dir=$top/$1 config=$top/$1/servers.toml; }
 
-# Loads a variant in a round: rate, CPU us of a command, resident MB a server.
+# Prints how many of the processes with these pids have huge pages.
+in_huge_pages() {
+    local pid
+    for pid in "$@"; do awk '/^AnonHugePages/ { print ($2 > 0) }' "/proc/$pid/smaps_rollup"; done |
+        awk '{ sum += $1 } END { print sum }'
+}
+
+# Loads a variant in a round: rate, CPU us of a command, resident MB a server, and the number of
+# servers that have huge pages, which with glibc 2.36 is luck (docs/adr/0041).
 measure() {
     local number=$1 load=$2 round=$3 json cpu of
     use_variant "$number"
@@ -106,8 +114,8 @@ measure() {
     if [ "$(errors "$json")" != 0 ]; then say "errors: $json"; fi
     awk -v rate="$(field per_second "$json")" -v kb="$(resident_kb "${of[@]}")" \
         -v commands="$(($(field commands "$json") + $(field commands_uncounted "$json")))" \
-        -v cpu_us="$((cpu * 1000000 / ticks_per_second))" \
-        'BEGIN { printf "%s %.2f %.1f\n", rate, cpu_us / commands, kb / 1024 / 5 }' \
+        -v cpu_us="$((cpu * 1000000 / ticks_per_second))" -v huge="$(in_huge_pages "${of[@]}")" \
+        'BEGIN { printf "%s %.2f %.1f %d\n", rate, cpu_us / commands, kb / 1024 / 5, huge }' \
         >"$top/$number.$load.$round"
 }
 
@@ -132,7 +140,7 @@ ratios() {
     local round
     for round in $(seq "$rounds"); do
         paste -d ' ' "$top/$1.$2.$round" "$top/0.$2.$round"
-    done | awk -v n="$3" '{ printf "%.3f\n", $n / $(n + 3) }' | sort -g |
+    done | awk -v n="$3" '{ printf "%.3f\n", $n / $(n + 4) }' | sort -g |
         awk '{ v[NR] = $1 } END {
             printf "%s (%s to %s)", v[int((NR + 1) / 2)], v[int((NR + 3) / 4)], v[int((3 * NR + 1) / 4)]
         }'
@@ -140,12 +148,13 @@ ratios() {
 
 machine
 echo
-echo "| build | load | per second | ratio (middle half) | CPU us | ratio (middle half) | MB a server |"
-echo "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
+echo "| build | load | per second | ratio (middle half) | CPU us | ratio (middle half) | MB a server | in huge pages |"
+echo "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
 for number in "${!variants[@]}"; do
     for load in "${!loads[@]}"; do
         echo "| ${variants[$number]%%|*} | ${loads[$load]%%|*} | $(column "$number" "$load" 1)" \
             "| $(ratios "$number" "$load" 1) | $(column "$number" "$load" 2)" \
-            "| $(ratios "$number" "$load" 2) | $(column "$number" "$load" 3) |"
+            "| $(ratios "$number" "$load" 2) | $(column "$number" "$load" 3)" \
+            "| $(column "$number" "$load" 4) of 5 |"
     done
 done

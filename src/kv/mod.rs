@@ -16,7 +16,7 @@
 //! | `remembered` | an outcome as it is remembered for retries |
 //! | `transaction` | outcomes of transactions, and the check before one gets into the log |
 //! | `transact` | the execution of a transaction |
-//! | `records` | the keys with their values |
+//! | `record`, `records` | a value with its numbers, and the keys with theirs |
 //! | `edit` | the changes of one entry, with their revision |
 //! | `history` | the changes that are kept, and the bounds of their number |
 //! | `change`, `changes` | one change, and the queue of those that are kept |
