@@ -21,15 +21,30 @@ pub(super) enum KeyBytes {
     Long(Arc<[u8]>),
 }
 
-impl From<&[u8]> for KeyBytes {
-    fn from(key: &[u8]) -> KeyBytes {
+impl KeyBytes {
+    /// The string, if it is short: a search for it takes less time than one for the slice.
+    pub fn short(key: &[u8]) -> Option<KeyBytes> {
         if key.len() > SHORT_BYTES_MAX {
-            return KeyBytes::Long(key.into());
+            return None;
         }
         let mut bytes = [0; SHORT_BYTES_MAX];
         bytes[..key.len()].copy_from_slice(key);
-        KeyBytes::Short { len: key.len() as u8, bytes }
+        Some(KeyBytes::Short { len: key.len() as u8, bytes })
     }
+}
+
+impl From<&[u8]> for KeyBytes {
+    fn from(key: &[u8]) -> KeyBytes {
+        KeyBytes::short(key).unwrap_or_else(|| KeyBytes::Long(key.into()))
+    }
+}
+
+/// The bytes of a short string, which are 0 behind its end, as numbers in the order of the strings.
+/// Strings with the same numbers differ in their lengths: the shorter one is the first.
+fn numbers(bytes: &[u8; SHORT_BYTES_MAX]) -> (u128, u64) {
+    let first = bytes.first_chunk().expect("a short string has room for 16 bytes");
+    let last = bytes.last_chunk().expect("a short string has room for 8 bytes");
+    (u128::from_be_bytes(*first), u64::from_be_bytes(*last))
 }
 
 impl Deref for KeyBytes {
@@ -52,7 +67,7 @@ impl Borrow<[u8]> for KeyBytes {
 
 impl PartialEq for KeyBytes {
     fn eq(&self, other: &KeyBytes) -> bool {
-        **self == **other
+        self.cmp(other).is_eq()
     }
 }
 
@@ -66,7 +81,13 @@ impl PartialOrd for KeyBytes {
 
 impl Ord for KeyBytes {
     fn cmp(&self, other: &KeyBytes) -> std::cmp::Ordering {
-        (**self).cmp(&**other)
+        match (self, other) {
+            (
+                KeyBytes::Short { len: len_a, bytes: bytes_a },
+                KeyBytes::Short { len: len_b, bytes: bytes_b },
+            ) => (numbers(bytes_a), len_a).cmp(&(numbers(bytes_b), len_b)),
+            _ => (**self).cmp(&**other),
+        }
     }
 }
 

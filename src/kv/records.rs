@@ -69,26 +69,29 @@ impl Records {
     /// When a record is stored there that is not what was written. A deadline that has changed
     /// could hide it, so a hidden record is verified, too.
     pub fn get(&self, key: &[u8]) -> Result<Option<&Record>, Corruption> {
-        let Some(record) = self.by_key.get(key) else { return Ok(None) };
+        let Some(record) = self.stored(key) else { return Ok(None) };
         record.verify(key)?;
         Ok(Some(record).filter(|record| !self.hides(record)))
     }
 
     /// The record stored under `key`, hidden or not, without a check.
     pub fn stored(&self, key: &[u8]) -> Option<&Record> {
-        self.by_key.get(key)
+        match KeyBytes::short(key) {
+            Some(short) => self.by_key.get(&short),
+            None => self.by_key.get(key),
+        }
     }
 
     /// The size of the key stored under `key`, as `store_bytes_max` counts it; 0 when it is
     /// absent or hidden.
     pub fn weight_of(&self, key: &[u8]) -> u64 {
-        let record = self.by_key.get(key).filter(|record| !self.hides(record));
+        let record = self.stored(key).filter(|record| !self.hides(record));
         record.map_or(0, |record| weight_bytes(key, record.value()))
     }
 
     /// True when a search for `key` finds exactly `record`.
     pub fn finds(&self, key: &[u8], record: &Record) -> bool {
-        self.by_key.get(key).is_some_and(|found| found.is(record))
+        self.stored(key).is_some_and(|found| found.is(record))
     }
 
     /// Stores a record under `key`, where none is. Returns what a change of the history is to
@@ -130,9 +133,11 @@ impl Records {
         next: impl FnOnce(&Record) -> NewRecord<'v>,
     ) -> Result<Replacing, Corruption> {
         let (clock_ms, leases) = (self.due.clock_ms(), &mut self.leases);
-        let Some((key, stored)) = self.by_key.get_key_value_mut(key) else {
-            return Ok(Replacing::Absent);
+        let found = match KeyBytes::short(key) {
+            Some(short) => self.by_key.get_key_value_mut(&short),
+            None => self.by_key.get_key_value_mut(key),
         };
+        let Some((key, stored)) = found else { return Ok(Replacing::Absent) };
         stored.verify_head(key)?;
         if is_hidden(stored, clock_ms, leases) {
             return Ok(Replacing::Hidden);

@@ -64,7 +64,7 @@ fn api() -> (Arc<Api>, Inbox<StoreCorrupted>) {
 
 /// A watch of the key `k`, from the first revision on.
 fn watch_of_k(api: Arc<Api>) -> Watch {
-    let permit = api.stream_permit().ok().expect("nobody else has one");
+    let permit = api.stream_permit().expect("nobody else has one");
     Watch {
         api,
         filter: WatchFilter::all(KeyRange::key(Bytes::from("k"))),
