@@ -145,3 +145,18 @@ fn a_write_over_a_hidden_key_leaves_nothing_of_it() {
         assert_eq!(records, expected);
     }
 }
+
+#[test]
+fn keys_of_all_lengths_are_found_and_replaced() {
+    let mut records = Records::default();
+    let keys: Vec<Vec<u8>> = (1..50).map(|len| vec![b'k'; len]).collect();
+    for key in &keys {
+        put(&mut records, key, new(key, 1, None));
+        put(&mut records, key, new(b"other", 2, None));
+    }
+    assert_eq!(records.stored_len(), keys.len() as u64);
+    for key in &keys {
+        assert_eq!(records.get(key).unwrap().unwrap().value(), b"other");
+        assert_eq!(records.weight_of(key), weight_bytes(key, b"other"));
+    }
+}
